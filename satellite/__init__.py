@@ -1,0 +1,1 @@
+"""The process at a site: collects from sources, spools, and streams to the metaconsole."""

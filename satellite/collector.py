@@ -1,0 +1,124 @@
+"""What a collector is: the one interface between a platform and the rest of the satellite.
+
+A collector is a folder below satellite/collectors, an entry point of the group `nephoscope.collectors`, and passes
+tests/contract. It holds no threads of its own and never talks to the spool: it returns values of shared.model.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.model import Action, ActionResult, Event, Inventory, Readings
+
+T = TypeVar("T")
+
+
+class SourceError(Exception):
+    """The source could not be asked. The message says what, where and how to fix it."""
+
+
+class SourceUnreachableError(SourceError):
+    """No answer: the scheduler backs off and the gap's reason is `unreachable`."""
+
+
+class SourceDeniedError(SourceError):
+    """Credentials or permissions: the scheduler backs off and the gap's reason is `denied`."""
+
+
+class CollectorConfig(BaseModel):
+    """A source's table of satellite.toml: a collector adds its fields, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PollPlan:
+    """What is asked of a source at one interval (seconds). The deadline is never above the interval."""
+
+    name: str
+    interval: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the readiness report: what was tried, whether it holds, and the fix in words where it does not."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Privilege:
+    """A permission that a collector needs, and what does not work without it."""
+
+    name: str
+    enables: str
+
+
+class Context(Protocol):
+    """What the satellite gives to a collector."""
+
+    source: str
+    site: str
+
+    def now_ms(self) -> int:
+        """Return UTC milliseconds by the satellite's clock."""
+        ...
+
+    async def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a blocking call in one of the source's at most two threads, under the deadline of what is under way.
+
+        Raises TimeoutError past the deadline, and SourceError while earlier calls still hold both threads.
+        """
+        ...
+
+
+class Collector(ABC):
+    """One kind of source, one object per configured source; no method runs twice at once, but events runs beside."""
+
+    kind: ClassVar[str]
+    Config: ClassVar[type[CollectorConfig]]
+    capabilities: ClassVar[frozenset[str]]  # of: metrics, inventory, events, and the verbs of act
+    privileges: ClassVar[Sequence[Privilege]]
+
+    def __init__(self, config: CollectorConfig, context: Context) -> None:
+        self.config = config
+        self.context = context
+
+    @property
+    @abstractmethod
+    def plans(self) -> Sequence[PollPlan]:
+        """The poll plans, fastest first. Inventory is discovered with the slowest and after each open and event."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect. Raises SourceError; may be called again after close."""
+
+    @abstractmethod
+    async def check(self) -> Sequence[Check]:
+        """Return the readiness report: reachability, TLS, clock, credentials, privileges. Never raises SourceError."""
+
+    @abstractmethod
+    async def discover(self) -> Inventory:
+        """Return everything the source holds. Raises SourceError: half an inventory is never returned."""
+
+    @abstractmethod
+    async def collect(self, plan: str) -> Readings:
+        """Return the readings of a plan. A broken object is left out, it never fails the cycle. Raises SourceError."""
+
+    @abstractmethod
+    def events(self) -> AsyncIterator[Event]:
+        """Yield events as they happen, until closed. A source without events yields none and ends at once."""
+
+    @abstractmethod
+    async def act(self, action: Action) -> ActionResult:
+        """Carry out an action whose verb is in capabilities; refuses others in the result. Raises SourceError."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of everything. Works without open, works twice, and never blocks for longer than a second."""

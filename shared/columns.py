@@ -1,0 +1,137 @@
+"""The column codec: one-dimensional arrays of float64 or int64 as compressed bytes, and back.
+
+The one promise: whatever the bytes are, decode returns exactly the number of finite values that it was told to
+expect, or raises ColumnError; it never allocates more than that.
+
+Encodings (proto/nephoscope/v1/telemetry.proto): RAW little-endian values; PCODEC a stand-alone file of
+https://github.com/pcodec/pcodec; ARITHMETIC start and step, for constants, dense ids and regular instants.
+"""
+
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pcodec import ChunkConfig, standalone
+
+from shared.pb import telemetry_pb2 as pb
+
+F64: TypeAlias = npt.NDArray[np.float64]
+I64: TypeAlias = npt.NDArray[np.int64]
+_Dtype: TypeAlias = np.dtype[np.float64] | np.dtype[np.int64]
+
+VERSION: Final = 1
+# Level 2 grouped by metric: 22 M values/s at 2.54 B, against 16 M/s at 2.53 B for level 4 (reference figures).
+_CONFIG: Final = ChunkConfig(compression_level=2, enable_8_bit=False)
+_SHORT: Final = 6  # up to this many values raw bytes are smaller than a pcodec header
+_LIMIT: Final = np.iinfo(np.int64)
+
+
+class ColumnError(ValueError):
+    """A column that can't be decoded as what it claims to be."""
+
+
+def encode(values: F64 | I64) -> pb.Column:
+    """Encode a one-dimensional float64 or int64 array.
+
+    Raises ColumnError for another shape or type, and for NaN or infinities: what was not seen is left out.
+    """
+    if values.ndim != 1 or values.dtype not in (np.dtype(np.float64), np.dtype(np.int64)):
+        raise ColumnError(
+            f"a column is a one-dimensional float64 or int64 array, not {values.dtype}{list(values.shape)}"
+        )
+    if values.dtype == np.dtype(np.float64):
+        if not np.isfinite(values).all():
+            raise ColumnError("a column holds finite values only; leave out what was not seen")
+        value_type = pb.VALUE_TYPE_F64
+    else:
+        value_type = pb.VALUE_TYPE_I64
+    column = pb.Column(version=VERSION, type=value_type, count=len(values))
+    if len(values) and (arithmetic := _arithmetic(values)) is not None:
+        column.encoding, column.data = pb.ENCODING_ARITHMETIC, arithmetic
+    elif len(values) <= _SHORT:
+        column.encoding, column.data = pb.ENCODING_RAW, _bytes(values)
+    else:
+        packed = bytes(standalone.simple_compress(np.ascontiguousarray(values), _CONFIG))
+        column.encoding, column.data = pb.ENCODING_PCODEC, packed
+    return column
+
+
+def decode_f64(column: pb.Column, count: int) -> F64:
+    """Decode a column of exactly count finite float64 values; raises ColumnError."""
+    values: F64 = _decode(column, count, pb.VALUE_TYPE_F64, np.dtype(np.float64))
+    if not np.isfinite(values).all():
+        raise ColumnError("the column holds NaN or an infinity")
+    return values
+
+
+def decode_i64(column: pb.Column, count: int) -> I64:
+    """Decode a column of exactly count int64 values; raises ColumnError."""
+    values: I64 = _decode(column, count, pb.VALUE_TYPE_I64, np.dtype(np.int64))
+    return values
+
+
+def decode_values(column: pb.Column, count: int) -> F64 | I64:
+    """Decode exactly count values of either type; raises ColumnError."""
+    return decode_f64(column, count) if column.type == pb.VALUE_TYPE_F64 else decode_i64(column, count)
+
+
+def _decode(column: pb.Column, count: int, value_type: int, dtype: _Dtype) -> Any:
+    if column.version != VERSION:
+        raise ColumnError(f"column format version {column.version} is not known here (this program reads {VERSION})")
+    if column.type != value_type:
+        raise ColumnError(f"the column's value type is {column.type}, expected {value_type}")
+    if column.count != count:
+        raise ColumnError(f"the column claims {column.count} values, expected {count}")
+    if column.encoding == pb.ENCODING_RAW:
+        if len(column.data) != count * 8:
+            raise ColumnError(f"{count} raw values take {count * 8} bytes, not {len(column.data)}")
+        return np.frombuffer(column.data, dtype=dtype.newbyteorder("<")).astype(dtype)
+    if column.encoding == pb.ENCODING_ARITHMETIC:
+        return _series(column.data, count, dtype)
+    if column.encoding == pb.ENCODING_PCODEC:
+        return _unpack(column.data, count, dtype)
+    raise ColumnError(f"column encoding {column.encoding} is not known here")
+
+
+def _unpack(data: bytes, count: int, dtype: _Dtype) -> Any:
+    # One more place than expected shows a file that holds more than it claims.
+    target = np.empty(count + 1, dtype=dtype)
+    try:
+        progress = standalone.simple_decompress_into(data, target)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ColumnError(f"the column is not a pcodec file of {dtype}: {error}") from error
+    if progress.n_processed != count:
+        raise ColumnError(f"the column holds {progress.n_processed} or more values, expected {count}")
+    return target[:count]
+
+
+def _series(data: bytes, count: int, dtype: _Dtype) -> Any:
+    if len(data) != 16:
+        raise ColumnError(f"an arithmetic column takes 16 bytes, not {len(data)}")
+    start, step = np.frombuffer(data, dtype=dtype.newbyteorder("<")).tolist()
+    if dtype == np.dtype(np.float64):
+        if step != 0:
+            raise ColumnError("an arithmetic column of float64 has step 0")
+        return np.full(count, start, dtype=dtype)
+    if not _LIMIT.min <= start + step * max(count - 1, 0) <= _LIMIT.max:
+        raise ColumnError("the arithmetic column leaves the range of int64")
+    return start + step * np.arange(count, dtype=dtype)
+
+
+def _arithmetic(values: F64 | I64) -> bytes | None:
+    first = values[0]
+    if values.dtype == np.dtype(np.float64):
+        # Compared as bits, so that -0.0 and 0.0 stay what they are.
+        bits = values.view(np.int64)
+        return _bytes(np.array([first, 0.0])) if (bits == bits[0]).all() else None
+    step = int(values[1]) - int(first) if len(values) > 1 else 0
+    last = int(first) + step * (len(values) - 1)
+    if int(values[-1]) != last or not _LIMIT.min <= step <= _LIMIT.max:
+        return None
+    if not np.array_equal(values, int(first) + step * np.arange(len(values), dtype=np.int64)):
+        return None
+    return _bytes(np.array([int(first), step], dtype=np.int64))
+
+
+def _bytes(values: F64 | I64) -> bytes:
+    return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()

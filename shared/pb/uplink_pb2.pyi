@@ -1,0 +1,287 @@
+from shared.pb import actions_pb2 as _actions_pb2
+from shared.pb import events_pb2 as _events_pb2
+from shared.pb import inventory_pb2 as _inventory_pb2
+from shared.pb import telemetry_pb2 as _telemetry_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Lane(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LANE_UNSPECIFIED: _ClassVar[Lane]
+    LANE_LIVE: _ClassVar[Lane]
+    LANE_BACKFILL: _ClassVar[Lane]
+LANE_UNSPECIFIED: Lane
+LANE_LIVE: Lane
+LANE_BACKFILL: Lane
+
+class SatelliteMessage(_message.Message):
+    __slots__ = ("hello", "series", "frame", "dropped", "heartbeat", "action_update", "config_status")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    ACTION_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_STATUS_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    series: _telemetry_pb2.SeriesDefinitions
+    frame: Frame
+    dropped: Dropped
+    heartbeat: Heartbeat
+    action_update: _actions_pb2.ActionUpdate
+    config_status: ConfigStatus
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ...) -> None: ...
+
+class MetaconsoleMessage(_message.Message):
+    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain")
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    CREDIT_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DRAIN_FIELD_NUMBER: _ClassVar[int]
+    welcome: Welcome
+    ack: Ack
+    credit: Credit
+    config: Config
+    action: _actions_pb2.ActionRequest
+    drain: Drain
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
+
+class SequenceRange(_message.Message):
+    __slots__ = ("first", "last")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
+class EpochOffer(_message.Message):
+    __slots__ = ("epoch", "unsent", "next_sequence", "series_through")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    UNSENT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SERIES_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    unsent: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    next_sequence: int
+    series_through: int
+    def __init__(self, epoch: _Optional[bytes] = ..., unsent: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., next_sequence: _Optional[int] = ..., series_through: _Optional[int] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("version", "protocol_major", "protocol_minor", "epoch", "process_nonce", "session_counter", "epochs", "config_revision", "capabilities", "now_ms", "incarnation")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_NONCE_FIELD_NUMBER: _ClassVar[int]
+    SESSION_COUNTER_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    protocol_major: int
+    protocol_minor: int
+    epoch: bytes
+    process_nonce: bytes
+    session_counter: int
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochOffer]
+    config_revision: str
+    capabilities: _containers.RepeatedScalarFieldContainer[str]
+    now_ms: int
+    incarnation: bytes
+    def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., epoch: _Optional[bytes] = ..., process_nonce: _Optional[bytes] = ..., session_counter: _Optional[int] = ..., epochs: _Optional[_Iterable[_Union[EpochOffer, _Mapping]]] = ..., config_revision: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., now_ms: _Optional[int] = ..., incarnation: _Optional[bytes] = ...) -> None: ...
+
+class Limits(_message.Message):
+    __slots__ = ("message_bytes", "batch_samples", "series", "series_attributes", "frames_in_flight")
+    MESSAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    SERIES_ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    message_bytes: int
+    batch_samples: int
+    series: int
+    series_attributes: int
+    frames_in_flight: int
+    def __init__(self, message_bytes: _Optional[int] = ..., batch_samples: _Optional[int] = ..., series: _Optional[int] = ..., series_attributes: _Optional[int] = ..., frames_in_flight: _Optional[int] = ...) -> None: ...
+
+class EpochState(_message.Message):
+    __slots__ = ("epoch", "series_through", "taken", "retired")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SERIES_THROUGH_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    series_through: int
+    taken: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    retired: bool
+    def __init__(self, epoch: _Optional[bytes] = ..., series_through: _Optional[int] = ..., taken: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., retired: bool = ...) -> None: ...
+
+class Welcome(_message.Message):
+    __slots__ = ("version", "protocol_major", "protocol_minor", "incarnation", "now_ms", "limits", "epochs", "satellite_id", "site")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    SATELLITE_ID_FIELD_NUMBER: _ClassVar[int]
+    SITE_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    protocol_major: int
+    protocol_minor: int
+    incarnation: bytes
+    now_ms: int
+    limits: Limits
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochState]
+    satellite_id: str
+    site: str
+    def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., incarnation: _Optional[bytes] = ..., now_ms: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[EpochState, _Mapping]]] = ..., satellite_id: _Optional[str] = ..., site: _Optional[str] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("epoch", "sequence", "lane", "batch", "inventory", "events", "gaps")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LANE_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    INVENTORY_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    sequence: int
+    lane: Lane
+    batch: _telemetry_pb2.Batch
+    inventory: _inventory_pb2.InventoryDelta
+    events: _events_pb2.EventList
+    gaps: _telemetry_pb2.GapList
+    def __init__(self, epoch: _Optional[bytes] = ..., sequence: _Optional[int] = ..., lane: _Optional[_Union[Lane, str]] = ..., batch: _Optional[_Union[_telemetry_pb2.Batch, _Mapping]] = ..., inventory: _Optional[_Union[_inventory_pb2.InventoryDelta, _Mapping]] = ..., events: _Optional[_Union[_events_pb2.EventList, _Mapping]] = ..., gaps: _Optional[_Union[_telemetry_pb2.GapList, _Mapping]] = ...) -> None: ...
+
+class Dropped(_message.Message):
+    __slots__ = ("epoch", "range", "from_ms", "to_ms", "reason", "samples")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    TO_MS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    range: SequenceRange
+    from_ms: int
+    to_ms: int
+    reason: _telemetry_pb2.GapReason
+    samples: int
+    def __init__(self, epoch: _Optional[bytes] = ..., range: _Optional[_Union[SequenceRange, _Mapping]] = ..., from_ms: _Optional[int] = ..., to_ms: _Optional[int] = ..., reason: _Optional[_Union[_telemetry_pb2.GapReason, str]] = ..., samples: _Optional[int] = ...) -> None: ...
+
+class SourceStatus(_message.Message):
+    __slots__ = ("source", "collector", "state", "message", "last_success_ms", "cycle_seconds", "interval_seconds", "calls", "errors", "overruns", "samples", "cpu_seconds")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTOR_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    LAST_SUCCESS_MS_FIELD_NUMBER: _ClassVar[int]
+    CYCLE_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    OVERRUNS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    collector: str
+    state: str
+    message: str
+    last_success_ms: int
+    cycle_seconds: float
+    interval_seconds: float
+    calls: int
+    errors: int
+    overruns: int
+    samples: int
+    cpu_seconds: float
+    def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds")
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_UNSENT_MS_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_PRODUCED_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_REFUSED_FIELD_NUMBER: _ClassVar[int]
+    RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    now_ms: int
+    spool_frames: int
+    spool_bytes: int
+    oldest_unsent_ms: int
+    sources: _containers.RepeatedCompositeFieldContainer[SourceStatus]
+    frames_produced: int
+    frames_refused: int
+    rss_bytes: float
+    cpu_seconds: float
+    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ...) -> None: ...
+
+class Refusal(_message.Message):
+    __slots__ = ("sequence", "reason", "detail")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    reason: str
+    detail: str
+    def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class Ack(_message.Message):
+    __slots__ = ("epoch", "taken", "refused", "replayed")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    taken: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    refused: _containers.RepeatedCompositeFieldContainer[Refusal]
+    replayed: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    def __init__(self, epoch: _Optional[bytes] = ..., taken: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., refused: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., replayed: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ...) -> None: ...
+
+class Credit(_message.Message):
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: int
+    def __init__(self, frames: _Optional[int] = ...) -> None: ...
+
+class Config(_message.Message):
+    __slots__ = ("revision", "sources_toml")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SOURCES_TOML_FIELD_NUMBER: _ClassVar[int]
+    revision: str
+    sources_toml: str
+    def __init__(self, revision: _Optional[str] = ..., sources_toml: _Optional[str] = ...) -> None: ...
+
+class ConfigStatus(_message.Message):
+    __slots__ = ("revision", "running", "error")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    revision: str
+    running: bool
+    error: str
+    def __init__(self, revision: _Optional[str] = ..., running: bool = ..., error: _Optional[str] = ...) -> None: ...
+
+class Drain(_message.Message):
+    __slots__ = ("reason", "reconnect_after_ms")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RECONNECT_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    reconnect_after_ms: int
+    def __init__(self, reason: _Optional[str] = ..., reconnect_after_ms: _Optional[int] = ...) -> None: ...
