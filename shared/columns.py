@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pcodec import ChunkConfig, standalone
+from pcodec import ChunkConfig, DeltaSpec, standalone
 
 from shared.pb import telemetry_pb2 as pb
 
@@ -22,6 +22,8 @@ _Dtype: TypeAlias = np.dtype[np.float64] | np.dtype[np.int64]
 VERSION: Final = 1
 # Level 2 grouped by metric: 22 M values/s at 2.54 B, against 16 M/s at 2.53 B for level 4 (reference figures).
 _CONFIG: Final = ChunkConfig(compression_level=2, enable_8_bit=False)
+# Of values side by side, one per series, differences tell nothing: looking for none takes a third of the time.
+_UNORDERED: Final = ChunkConfig(compression_level=2, enable_8_bit=False, delta_spec=DeltaSpec.no_op())
 _SHORT: Final = 6  # up to this many values raw bytes are smaller than a pcodec header
 _LIMIT: Final = np.iinfo(np.int64)
 
@@ -30,8 +32,8 @@ class ColumnError(ValueError):
     """A column that can't be decoded as what it claims to be."""
 
 
-def encode(values: F64 | I64) -> pb.Column:
-    """Encode a one-dimensional float64 or int64 array.
+def encode(values: F64 | I64, *, in_sequence: bool = True) -> pb.Column:
+    """Encode a one-dimensional float64 or int64 array; in_sequence tells whether neighbours follow each other in time.
 
     Raises ColumnError for another shape or type, and for NaN or infinities: what was not seen is left out.
     """
@@ -51,7 +53,7 @@ def encode(values: F64 | I64) -> pb.Column:
     elif len(values) <= _SHORT:
         column.encoding, column.data = pb.ENCODING_RAW, _bytes(values)
     else:
-        packed = bytes(standalone.simple_compress(np.ascontiguousarray(values), _CONFIG))
+        packed = bytes(standalone.simple_compress(np.ascontiguousarray(values), _CONFIG if in_sequence else _UNORDERED))
         column.encoding, column.data = pb.ENCODING_PCODEC, packed
     return column
 

@@ -163,7 +163,7 @@ class SeriesKey:
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Layout:
     """The series of a block, in order, all of one metric. Reuse the object while they stay: ids are cached by it."""
 

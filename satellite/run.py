@@ -1,0 +1,240 @@
+"""The satellite's process: builds spool, series, sources and uplink, and runs them until told to stop.
+
+The one promise: it ends within 3 s of SIGTERM, and what was cut off is a gap of the next run.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from google.protobuf.json_format import MessageToDict
+
+from satellite.clock import SystemClock
+from satellite.collector import Collector
+from satellite.config import ConfigError, SatelliteConfig, load_config
+from satellite.coverage import ends_json, ends_of, load_ends
+from satellite.plugins import Found, find_collectors
+from satellite.scheduler import Scheduler
+from satellite.series import Series
+from satellite.spool import Spool, SpoolError
+from satellite.spool_files import SpoolFiles
+from satellite.uplink import Callbacks, ChannelFactory, SessionState, Uplink, secure_channels
+from shared import __version__, lifeline
+from shared.pb import uplink_pb2
+
+_log = logging.getLogger(__name__)
+OnAppend = Callable[[uplink_pb2.Frame], None]
+_STATUS_SECONDS: Final = 5.0
+_SWEEP_SECONDS: Final = 1.0
+_STOP_SECONDS: Final = 1.8
+_HARD_SECONDS: Final = 2.9  # a kill at any instruction is survived, so the end may be one
+
+
+def run(
+    config: Path,
+    collectors: Mapping[str, type[Collector]] | None = None,
+    on_append: OnAppend | None = None,
+    *,
+    metrics: Collection[str] | None = None,
+    channels: ChannelFactory | None = None,
+    files: SpoolFiles | None = None,
+    lifeline_fd: int | None = None,
+) -> int:
+    """Run the satellite of a satellite.toml until SIGTERM or SIGINT; return the exit status.
+
+    The rest is the seam for test programs, which thereby run the real thing: `collectors` (name as in the file ->
+    class) stand in for the installed ones; `on_append` is called with every frame, its epoch and sequence set, right
+    after spool.append has returned and before anything else happens in the loop; `metrics` are the names that count
+    as the catalogue (default: shared.catalogue); `channels` opens the connection to an address (default: mutual TLS
+    by the file); `files` does the spool's file operations.
+    """
+    _log_to_stderr()
+    if lifeline_fd is not None:
+        lifeline.watch(lifeline_fd)
+    try:
+        loaded = load_config(config, find_collectors() if collectors is None else Found(collectors, {}))
+        satellite = Satellite(loaded, on_append=on_append, metrics=metrics, channels=channels, files=files)
+        try:
+            return asyncio.run(satellite.run())
+        finally:
+            satellite.ended()
+    except ConfigError as error:
+        for problem in str(error).splitlines():
+            _log.error("%s", problem)
+        return 2
+    except SpoolError as error:
+        _log.error("%s", error)
+        return 1
+
+
+class Satellite:
+    """One satellite, run once."""
+
+    def __init__(
+        self,
+        config: SatelliteConfig,
+        *,
+        on_append: OnAppend | None = None,
+        metrics: Collection[str] | None = None,
+        channels: ChannelFactory | None = None,
+        files: SpoolFiles | None = None,
+    ) -> None:
+        """Take what `run` takes; nothing is touched before `run`."""
+        self._config = config
+        self._on_append = on_append
+        self._metrics = _catalogue() if metrics is None else metrics
+        self._channels = channels or secure_channels(config.certificate, config.key, config.trust)
+        self._files = files or SpoolFiles()
+        self._clock = SystemClock()
+        self._hard_end: threading.Timer | None = None
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return the exit status. Raises SpoolError."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._build()
+        _log.info(
+            "satellite %s of site %s runs, version %s, epoch %s, %d sources",
+            self._config.name,
+            self._config.site,
+            __version__,
+            self._spool.current.id.hex(),
+            len(self._config.sources),
+        )
+        parts = [self._scheduler.run(), self._uplink.run(), self._keep_house(), self._tell_status()]
+        tasks = [asyncio.create_task(part) for part in parts]
+        waiter = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, waiter], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiter}:
+                task.result()
+        finally:
+            await self._stop([*tasks, waiter])
+        _log.info("satellite %s has stopped", self._config.name)
+        return 0
+
+    def ended(self) -> None:
+        """Take back the hard end that a stop prepares for a collector which does not let go."""
+        if self._hard_end is not None:
+            self._hard_end.cancel()
+
+    def _build(self) -> None:
+        state = self._config.state
+        (state / "paused").mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._spool = Spool(state, self._clock.now_ms, self._files)
+        ends = load_ends(state / "ends.json")
+        for key, until in ends_of(self._spool.previous_frames()).items():
+            ends[key] = max(ends.get(key, 0), until)
+        # Before the first sweep removes the frames that it was read from.
+        self._files.replace(state / "ends.json", ends_json(ends))
+        series = Series(self._spool, self._metrics)
+        self._scheduler = Scheduler(self._config, series, self._put, self._clock, ends)
+        self._uplink = Uplink(
+            self._spool,
+            self._config.uplinks,
+            self._channels,
+            SessionState(state / "session.json", self._files),
+            Callbacks(self._heartbeat, self._scheduler.send_full_inventories),
+            self._clock,
+        )
+
+    async def _put(self, frame: uplink_pb2.Frame) -> None:
+        await self._spool.append(frame)
+        if self._on_append is not None:
+            self._on_append(frame)
+
+    def _heartbeat(self) -> uplink_pb2.Heartbeat:
+        frames, size, oldest = self._spool.depth()
+        return uplink_pb2.Heartbeat(
+            now_ms=self._clock.now_ms(),
+            spool_frames=frames,
+            spool_bytes=size,
+            oldest_unsent_ms=oldest,
+            sources=self._scheduler.status(),
+            frames_produced=self._spool.produced,
+            frames_refused=self._uplink.refused,
+            rss_bytes=_rss_bytes(),
+            cpu_seconds=time.process_time(),
+        )
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await self._spool.sweep()
+            except OSError as error:
+                # Nothing is lost by it: what was acknowledged stays, and is found to be taken when offered again.
+                _log.warning("the spool could not be tidied: %s", error)
+
+    async def _tell_status(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._write_status, self.status(), ends_json(self._scheduler.ends()))
+            except OSError as error:
+                _log.warning("the status could not be written: %s", error)
+            await asyncio.sleep(_STATUS_SECONDS)
+
+    def _write_status(self, status: Mapping[str, Any], ends: bytes) -> None:
+        self._files.replace(self._config.state / "ends.json", ends)
+        self._files.replace(self._config.state / "status.json", json.dumps(status, indent=1).encode())
+
+    def status(self) -> dict[str, Any]:
+        """Return what `nephoscope satellite status` shows."""
+        return {
+            "site": self._config.site,
+            "satellite": self._config.name,
+            "version": __version__,
+            "time_ms": self._clock.now_ms(),
+            "uplink": {
+                "connected_to": self._uplink.connected_to,
+                "since_ms": self._uplink.since_ms,
+                "message": self._uplink.message,
+            },
+            "heartbeat": MessageToDict(
+                self._heartbeat(), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            ),
+        }
+
+    async def _stop(self, tasks: list[asyncio.Task[Any]]) -> None:
+        self._hard_end = threading.Timer(_HARD_SECONDS, os._exit, (0,))
+        self._hard_end.daemon = True
+        self._hard_end.start()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        try:
+            async with asyncio.timeout(1.0):
+                await self._spool.close()
+            self._write_status(self.status() | {"stopped": True}, ends_json(self._scheduler.ends()))
+        except (OSError, TimeoutError) as error:
+            _log.warning("the spool could not be tidied while stopping: %s", error)
+
+
+def _catalogue() -> frozenset[str]:
+    from shared.catalogue import catalogue
+
+    return frozenset(catalogue())
+
+
+def _rss_bytes() -> float:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return float(pages * resource.getpagesize())
+    except (OSError, ValueError, IndexError):
+        return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def _log_to_stderr() -> None:
+    plain = "%(levelname)s %(message)s" if sys.stderr.isatty() else "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=plain, stream=sys.stderr)

@@ -1,0 +1,332 @@
+"""One session with the metaconsole: greeting, definitions, frames out, acknowledgements in.
+
+The one promise: a frame is sent only after the definitions that it uses, and is kept until it is acknowledged.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, Protocol
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from satellite.clock import Clock
+from satellite.lanes import Lanes
+from satellite.spool import Spool
+from satellite.spool_epoch import SpoolEpoch
+from shared import __version__
+from shared.failpoints import failpoint
+from shared.pb import actions_pb2, telemetry_pb2, uplink_pb2, uplink_pb2_grpc
+
+_log = logging.getLogger(__name__)
+PROTOCOL_MAJOR: Final = 1
+PROTOCOL_MINOR: Final = 0
+NONCE: Final = os.urandom(16)  # of this process
+
+_CONNECT_SECONDS: Final = 15.0
+_WRITE_SECONDS: Final = 30.0
+_ACK_SECONDS: Final = 60.0  # a frame that is not answered for so long ends the session
+_HEARTBEAT_SECONDS: Final = 5.0
+_DRAIN_SECONDS: Final = 10.0
+_OFFERED_EPOCHS: Final = 900
+_OFFERED_RANGES: Final = 15_000  # in all; what is not offered is sent all the same, and found to be taken
+
+
+class Counter(Protocol):
+    """What a session needs of satellite.uplink.SessionState."""
+
+    incarnation: bytes
+
+    def next_counter(self) -> int:
+        """Return the session's number, stored."""
+        ...
+
+    def set_incarnation(self, incarnation: bytes) -> None:
+        """Store the metaconsole's incarnation."""
+        ...
+
+
+class SessionEndedError(Exception):
+    """The session is over; the message says why. Expected ends are no outage."""
+
+    def __init__(self, message: str, *, expected: bool = False, reconnect_after: float | None = None) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.reconnect_after = reconnect_after
+
+
+class Session:
+    """Lives from one connection to its end; everything durable is in the spool."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        state: Counter,
+        heartbeat: Callable[[], uplink_pb2.Heartbeat],
+        clock: Clock,
+        told_reasons: set[str],
+    ) -> None:
+        self.refused = 0
+        self.welcomed = False
+        self.on_welcome: Callable[[], None] = lambda: None
+        self._spool, self._state, self._heartbeat, self._clock = spool, state, heartbeat, clock
+        self._told_reasons = told_reasons
+        self._call: Any = None
+        self._writing = asyncio.Lock()
+        self._credit = 0
+        self._sent: dict[tuple[bytes, int], float] = {}  # in flight: (epoch, sequence) -> monotonic seconds
+        self._known_through: dict[bytes, int] = {}
+        self._offered: set[bytes] = set()
+        self._drain: uplink_pb2.Drain | None = None
+
+    async def run(self, channel: grpc.aio.Channel) -> None:
+        """Serve until the stream ends. Raises SessionEndedError, AioRpcError, OSError, SpoolError."""
+        counter = await asyncio.to_thread(self._state.next_counter)
+        self._call = uplink_pb2_grpc.UplinkStub(channel).Session()  # type: ignore[no-untyped-call]
+        try:
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    await self._write(uplink_pb2.SatelliteMessage(hello=self._hello(counter)))
+                    first = await self._read()
+            except TimeoutError:
+                raise SessionEndedError(f"the metaconsole did not answer within {_CONNECT_SECONDS:g} s") from None
+            if not first.HasField("welcome"):
+                raise SessionEndedError("the metaconsole did not begin with a Welcome; upgrade it")
+            await self._take_welcome(first.welcome)
+            await _first_of(self._receive(), self._send(), self._beat())
+        finally:
+            self._call.cancel()
+
+    # --- greeting
+
+    def _hello(self, counter: int) -> uplink_pb2.Hello:
+        hello = uplink_pb2.Hello(
+            version=__version__,
+            protocol_major=PROTOCOL_MAJOR,
+            protocol_minor=PROTOCOL_MINOR,
+            epoch=self._spool.current.id,
+            process_nonce=NONCE,
+            session_counter=counter,
+            now_ms=self._clock.now_ms(),
+            incarnation=self._state.incarnation,
+        )
+        room = _OFFERED_RANGES
+        old = [epoch for epoch in self._spool.epochs[:-1] if not epoch.drained][:_OFFERED_EPOCHS]
+        for epoch in (self._spool.current, *old):
+            ranges = list(epoch.offered())[:room]
+            room -= len(ranges)
+            offer = hello.epochs.add(
+                epoch=epoch.id, next_sequence=epoch.next_sequence, series_through=epoch.definitions.through
+            )
+            offer.unsent.extend(uplink_pb2.SequenceRange(first=first, last=last) for first, last in ranges)
+            self._offered.add(epoch.id)
+        return hello
+
+    async def _take_welcome(self, welcome: uplink_pb2.Welcome) -> None:
+        if welcome.protocol_major != PROTOCOL_MAJOR or abs(welcome.protocol_minor - PROTOCOL_MINOR) > 1:
+            raise SessionEndedError(
+                f"the metaconsole speaks protocol {welcome.protocol_major}.{welcome.protocol_minor}, this satellite "
+                f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}: upgrade the older of the two"
+            )
+        await self._follow_incarnation(welcome.incarnation)
+        await self._renew_retired({state.epoch for state in welcome.epochs if state.retired})
+        for state in welcome.epochs:
+            self._known_through[state.epoch] = state.series_through
+            self._spool.acknowledge(state.epoch, _pairs(state.taken))
+        self._credit = welcome.limits.frames_in_flight
+        if self._credit < 1:
+            raise SessionEndedError("the metaconsole announced that no frame may be in flight; upgrade it")
+        self.welcomed = True
+        self.on_welcome()
+
+    async def _follow_incarnation(self, incarnation: bytes) -> None:
+        if incarnation == self._state.incarnation:
+            return
+        first_contact = not self._state.incarnation
+        if not first_contact:
+            self._spool.forget_acknowledged()
+            await self._spool.sweep()
+        await asyncio.to_thread(self._state.set_incarnation, incarnation)
+        if not first_contact:
+            raise SessionEndedError(
+                "the metaconsole was restored: all frames that are still here are offered again",
+                expected=True,
+                reconnect_after=0.0,
+            )
+
+    async def _renew_retired(self, retired: set[bytes]) -> None:
+        found = [epoch for epoch in self._spool.epochs if epoch.id in retired]
+        for epoch in found:
+            await self._spool.renew(epoch)
+        if found:
+            raise SessionEndedError(
+                "the metaconsole retired an epoch: its frames go on under a new one", expected=True, reconnect_after=0.0
+            )
+
+    # --- out
+
+    async def _send(self) -> None:
+        lanes = Lanes(self._spool, self._offered, self._clock.now_ms())
+        await self._declare_lost()
+        while self._drain is None:
+            pick = lanes.next(self._credit)
+            if pick is None:
+                await self._rest()
+                continue
+            frames = await self._spool.read(pick.epoch, pick.sequences)
+            await self._define(pick.epoch)
+            for frame in frames:
+                frame.lane = pick.lane
+                self._credit -= 1
+                self._sent[frame.epoch, frame.sequence] = self._clock.monotonic()
+                failpoint("uplink.send.before")
+                await self._write(uplink_pb2.SatelliteMessage(frame=frame))
+                failpoint("uplink.send.after")
+            if len(frames) < len(pick.sequences):
+                await self._declare_lost()
+        await self._finish(self._drain)
+
+    async def _rest(self) -> None:
+        """Wait until there may be more to send, or room for it."""
+        self._spool.changed.clear()
+        await self._spool.changed.wait()
+
+    async def _define(self, epoch: SpoolEpoch) -> None:
+        """Send the definitions that the metaconsole does not know; frames read before need no others."""
+        known = self._known_through.get(epoch.id, 0)
+        if known >= epoch.definitions.through:
+            return
+        for message in await asyncio.to_thread(lambda: list(epoch.definitions.read(known))):
+            message.epoch = epoch.id
+            await self._write(uplink_pb2.SatelliteMessage(series=message))
+            self._known_through[epoch.id] = message.definitions[-1].id
+
+    async def _declare_lost(self) -> None:
+        for epoch in self._spool.epochs:
+            for first, last in epoch.lost if epoch.id in self._offered else ():
+                begin, end = epoch.span(first, last)
+                dropped = uplink_pb2.Dropped(
+                    epoch=epoch.id,
+                    range=uplink_pb2.SequenceRange(first=first, last=last),
+                    from_ms=begin,
+                    to_ms=end,
+                    reason=telemetry_pb2.GAP_REASON_ERROR,
+                )
+                while self._credit < 1:
+                    await self._rest()
+                self._credit -= 1
+                await self._write(uplink_pb2.SatelliteMessage(dropped=dropped))
+
+    async def _finish(self, drain: uplink_pb2.Drain) -> None:
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while self._sent:
+                    await self._rest()
+        except TimeoutError:
+            _log.info("%d frames were not answered while draining; they are offered again", len(self._sent))
+        await self._call.done_writing()
+        reason = f"the metaconsole asked to reconnect: {drain.reason[:200]}"
+        raise SessionEndedError(reason, expected=True, reconnect_after=min(drain.reconnect_after_ms / 1000, 300.0))
+
+    async def _beat(self) -> None:
+        while True:
+            await self._write(uplink_pb2.SatelliteMessage(heartbeat=self._heartbeat()))
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            oldest = next(iter(self._sent.values()), None)
+            if oldest is not None and self._clock.monotonic() - oldest > _ACK_SECONDS:
+                raise SessionEndedError(f"the metaconsole did not answer a frame within {_ACK_SECONDS:g} s")
+
+    async def _write(self, message: uplink_pb2.SatelliteMessage) -> None:
+        async with self._writing:
+            try:
+                async with asyncio.timeout(_WRITE_SECONDS):
+                    await self._call.write(message)
+            except TimeoutError:
+                raise SessionEndedError(f"nothing could be written for {_WRITE_SECONDS:g} s") from None
+            except asyncio.InvalidStateError:
+                await self._read()  # the call is over: this raises its status
+                raise SessionEndedError("the metaconsole closed the stream") from None
+
+    # --- in
+
+    async def _read(self) -> uplink_pb2.MetaconsoleMessage:
+        message = await self._call.read()
+        if isinstance(message, uplink_pb2.MetaconsoleMessage):
+            return message
+        code, details = await self._call.code(), await self._call.details()
+        raise SessionEndedError(f"the metaconsole ended the session ({code.name}) {details}".strip())
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._read()
+            kind = message.WhichOneof("message")
+            if kind == "ack":
+                await self._take_ack(message.ack)
+            elif kind == "credit":
+                self._credit += message.credit.frames
+                self._spool.changed.set()
+            elif kind == "drain":
+                self._drain = message.drain
+                self._spool.changed.set()
+            elif kind == "config":
+                status = uplink_pb2.ConfigStatus(
+                    revision=message.config.revision[:200], error="this satellite takes its sources from its file only"
+                )
+                await self._write(uplink_pb2.SatelliteMessage(config_status=status))
+            elif kind == "action":
+                await self._refuse_action(message.action)
+
+    async def _take_ack(self, ack: uplink_pb2.Ack) -> None:
+        for refusal in ack.refused:
+            self._tell_refusal(refusal)
+        taken = _pairs(ack.taken)
+        self._spool.acknowledge(ack.epoch, taken)
+        for key in [key for key in self._sent if key[0] == ack.epoch and any(a <= key[1] <= b for a, b in taken)]:
+            del self._sent[key]
+        self._spool.changed.set()
+
+    def _tell_refusal(self, refusal: uplink_pb2.Refusal) -> None:
+        # The gap is the metaconsole's to write, in the transaction that takes the sequence.
+        self.refused += 1
+        if refusal.reason not in self._told_reasons and len(self._told_reasons) < 100:
+            self._told_reasons.add(refusal.reason)
+            _log.error(
+                "the metaconsole refused frame %d (%s): %.300s (each reason is told once)",
+                refusal.sequence,
+                refusal.reason[:50],
+                refusal.detail,
+            )
+
+    async def _refuse_action(self, request: actions_pb2.ActionRequest) -> None:
+        try:
+            order = actions_pb2.ActionOrder.FromString(request.request)
+        except DecodeError:
+            _log.warning("the metaconsole sent an action that can't be read; it is left out")
+            return
+        update = actions_pb2.ActionUpdate(
+            id=order.id,
+            state=actions_pb2.ACTION_STATE_REFUSED,
+            message="actions are off at this site",
+            time_ms=self._clock.now_ms(),
+        )
+        await self._write(uplink_pb2.SatelliteMessage(action_update=update))
+
+
+def _pairs(ranges: Iterable[uplink_pb2.SequenceRange]) -> list[tuple[int, int]]:
+    return [(item.first, item.last) for item in ranges if item.first <= item.last]
+
+
+async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, and end the others with it."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,228 @@
+"""A source under a clock that the test turns: instants, gaps with reasons, backoff, pause, inventory, events."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.collectors import METRIC, FakeClock, ScriptedCollector, ScriptedConfig
+from fixtures.waiting import wait_until
+
+from satellite.collector import SourceDeniedError, SourceUnreachableError
+from satellite.coverage import Ends
+from satellite.series import Series
+from satellite.source import SourceRunner
+from satellite.spool import Spool, SpoolFullError
+from satellite.threads import SourceContext, SourceThreads
+from shared.model import Event
+from shared.pb import telemetry_pb2, uplink_pb2
+
+REASON = telemetry_pb2.GapReason
+
+
+class Rig:
+    """A runner whose frames are kept in a list."""
+
+    def __init__(self, folder: Path, ends: Ends | None = None) -> None:
+        self.clock = FakeClock()
+        self.start_ms = self.clock.time_ms
+        self.frames: list[uplink_pb2.Frame] = []
+        self.full = False
+        self.pause_file = folder / "paused"
+        threads = SourceThreads("s")
+        self.collector = ScriptedCollector(ScriptedConfig(), SourceContext("s", "home", threads, self.clock))
+        series = Series(Spool(folder, self.clock.now_ms), {METRIC})
+        self.runner = SourceRunner(
+            "s", self.collector, threads, series, self._put, self.clock, self.pause_file, ends or {}
+        )
+
+    async def _put(self, frame: uplink_pb2.Frame) -> None:
+        if self.full:
+            raise SpoolFullError("full")
+        self.frames.append(frame)
+
+    @property
+    def batches(self) -> list[telemetry_pb2.Batch]:
+        return [frame.batch for frame in self.frames if frame.HasField("batch")]
+
+    @property
+    def gaps(self) -> list[telemetry_pb2.Gap]:
+        return [gap for frame in self.frames for gap in frame.gaps.gaps]
+
+    def spans(self) -> list[tuple[int, int, str]]:
+        """Gaps as seconds since the start."""
+        return [
+            (
+                round((g.from_ms - self.start_ms) / 1000),
+                round((g.to_ms - self.start_ms) / 1000),
+                REASON.Name(g.reason)[11:],
+            )
+            for g in self.gaps
+        ]
+
+    def drive(self, until: Callable[[], object], then: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        async def scenario() -> None:
+            task = asyncio.create_task(self.runner.run())
+            try:
+                await wait_until(lambda: until() or task.done(), 10, "the scenario")
+                if then is not None:
+                    await then()
+                assert not task.done()
+            finally:
+                task.cancel()
+                await asyncio.wait([task])
+
+        asyncio.run(scenario())
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+def test_the_first_cycle_is_at_once_and_the_next_are_aligned(rig: Rig) -> None:
+    started: list[int] = []
+    rig.collector.script = lambda what: started.append(rig.clock.time_ms) if what == "collect" else None
+    rig.drive(lambda: len(started) >= 4)
+    assert started[0] == rig.start_ms
+    phases = {at % 10_000 for at in started[1:]}
+    assert len(phases) == 1
+    assert phases.pop() <= 500  # the stable offset: at most 5 % of the interval
+    assert {after - before for before, after in itertools.pairwise(started[1:])} == {10_000}
+    assert rig.gaps == []
+    assert rig.runner.status().state == "ok"
+
+
+def test_an_outage_is_gaps_without_overlap_and_logged_once_each_way(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    calls = 0
+
+    def script(what: str) -> None:
+        nonlocal calls
+        calls += what in ("collect", "open")
+        if 3 <= calls <= 7:
+            raise SourceUnreachableError("nobody listens at qemu:///system; start libvirtd")
+
+    rig.collector.script = script
+    rig.drive(lambda: len(rig.batches) >= 4)
+    gaps = rig.gaps
+    assert {REASON.Name(gap.reason) for gap in gaps} == {"GAP_REASON_UNREACHABLE"}
+    assert all(before.to_ms == after.from_ms for before, after in itertools.pairwise(gaps))
+    assert len({gap.from_ms for gap in gaps}) == len(gaps)
+    told = [record.message for record in caplog.records]
+    assert sum("fails (unreachable)" in line for line in told) == 1
+    assert sum("answers again" in line for line in told) == 1
+    assert len(gaps) == 5  # the first failure comes at its instant, when nothing is missing yet
+    assert gaps[-1].to_ms - gaps[0].from_ms > 150_000  # backoff: 10, 20, 40, 60 s instead of 10 each
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(SourceDeniedError("no"), "DENIED"), (ZeroDivisionError("bug"), "ERROR"), (TimeoutError(), "OVERRUN")],
+)
+def test_the_reason_of_a_gap_follows_the_error(rig: Rig, error: Exception, reason: str) -> None:
+    def script(what: str) -> None:
+        if what == "collect" and not rig.gaps and rig.batches:
+            rig.clock.time_ms += 100
+            raise error
+
+    rig.collector.script = script
+    rig.drive(lambda: len(rig.batches) >= 2)
+    assert {REASON.Name(gap.reason)[11:] for gap in rig.gaps} == {reason}
+
+
+def test_a_cycle_that_runs_into_the_next_instant_leaves_an_overrun(rig: Rig) -> None:
+    def script(what: str) -> None:
+        if what == "collect" and len(rig.batches) == 1:
+            rig.clock.time_ms += 25_000
+
+    rig.collector.script = script
+    rig.drive(lambda: len(rig.batches) >= 4)
+    (gap,) = rig.gaps
+    assert REASON.Name(gap.reason) == "GAP_REASON_OVERRUN"
+    assert gap.to_ms - gap.from_ms == 20_000
+    assert rig.runner.status().overruns == 1
+
+
+def test_the_time_between_two_runs_is_one_gap_of_reason_restart(tmp_path: Path) -> None:
+    start = FakeClock().time_ms
+    rig = Rig(tmp_path, {("s", "fast"): start - 60_000})
+    rig.drive(lambda: len(rig.batches) >= 2)
+    assert rig.spans() == [(-60, 0, "RESTART")]
+    quick = Rig(tmp_path / "quick", {("s", "fast"): start + 5_000})
+    quick.drive(lambda: len(quick.batches) >= 2)
+    assert quick.gaps == []
+
+
+def test_a_restart_into_an_outage_tells_both_reasons(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, {("s", "fast"): FakeClock().time_ms - 60_000})
+    tries = 0
+
+    def script(what: str) -> None:
+        nonlocal tries
+        if what == "open" and tries == 0:
+            tries += 1
+            rig.clock.time_ms += 5_000
+            raise SourceUnreachableError("not yet")
+
+    rig.collector.script = script
+    rig.drive(lambda: len(rig.batches) >= 1)
+    spans = rig.spans()
+    assert spans[0] == (-60, 0, "RESTART")
+    assert spans[1] == (0, 5, "UNREACHABLE")
+    assert spans[2][:1] == (5,)
+    assert len(spans) == 3
+
+
+def test_a_paused_source_is_left_alone_and_its_gap_grows(rig: Rig) -> None:
+    rig.collector.script = lambda _: rig.pause_file.touch() if len(rig.batches) == 2 else None
+    calls: list[int] = []
+
+    async def resume() -> None:
+        assert rig.runner.status().state == "paused"
+        calls.append(rig.collector.log.count("collect"))
+        rig.collector.script = lambda _: None
+        rig.pause_file.unlink()
+        await wait_until(lambda: rig.runner.state == "ok" and len(rig.batches) >= 5, 10, "it goes on")
+
+    rig.drive(lambda: len(rig.gaps) >= 3, resume)
+    gaps = rig.gaps
+    assert {REASON.Name(gap.reason) for gap in gaps} == {"GAP_REASON_MAINTENANCE"}
+    assert all(before.to_ms == after.from_ms for before, after in itertools.pairwise(gaps))
+    assert calls == [3]
+    assert "close" in rig.collector.log
+
+
+def test_a_full_disk_is_a_gap_once_there_is_room(rig: Rig) -> None:
+    def script(what: str) -> None:
+        if what == "collect":
+            rig.full = 2 <= rig.collector.log.count("collect") <= 3
+
+    rig.collector.script = script
+    rig.drive(lambda: len(rig.batches) >= 2)
+    (gap,) = rig.gaps
+    assert REASON.Name(gap.reason) == "GAP_REASON_DROPPED"
+    assert gap.to_ms - gap.from_ms > 10_000
+
+
+def test_inventory_is_full_first_then_deltas_and_full_when_asked(rig: Rig) -> None:
+    def deltas() -> list[Any]:
+        return [frame.inventory for frame in rig.frames if frame.HasField("inventory")]
+
+    async def change() -> None:
+        rig.collector.names.append("h2")
+        rig.collector.arrivals.put_nowait(Event("e1", rig.clock.now_ms(), "host.up", "h2 is there"))
+        await wait_until(lambda: len(deltas()) == 2, 10, "the delta")
+        await wait_until(lambda: any(frame.HasField("events") for frame in rig.frames), 10, "the event")
+        rig.runner.send_full_inventory()
+        await wait_until(lambda: len(deltas()) == 3, 10, "the full one")
+
+    rig.drive(lambda: len(deltas()) == 1, change)
+    first, second, third = deltas()
+    assert (first.full, first.base_revision, [r.key for r in first.resources]) == (True, 0, ["h1"])
+    assert (second.full, second.base_revision, [r.key for r in second.resources]) == (False, first.revision, ["h2"])
+    assert (third.full, [r.key for r in third.resources]) == (True, ["h1", "h2"])
+    assert [e.id for frame in rig.frames for e in frame.events.events] == ["e1"]
