@@ -1,0 +1,59 @@
+"""The catalogue and the collectors agree, both ways: nothing is emitted that is not in it, nothing in it is idle."""
+
+import asyncio
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from fixtures.libvirt_answers import answer, guest
+
+from satellite.blocks import Blocks
+from satellite.collectors.host import HostCollector
+from satellite.collectors.host.config import HostConfig
+from satellite.collectors.libvirt.metrics import GuestMetrics, HostMetrics, add_storage
+from satellite.collectors.libvirt.storage import Network, Pool
+from satellite.testing import LocalContext, check_readings
+from shared.catalogue import catalogue
+from shared.model import Kind, Readings, ResourceKey, State
+
+
+def host(monkeypatch: pytest.MonkeyPatch) -> Readings:
+    """Collect from this machine; only the hardware that a virtual machine lacks is made up."""
+    sensors = {"coretemp": [SimpleNamespace(label="Core 0", current=41.5)]}
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: sensors)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(total=100, used=25, free=75, sin=7, sout=8))
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 2)  # noqa: ARG005 - some machines don't tell it
+
+    async def body() -> Readings:
+        collector = HostCollector(HostConfig(), LocalContext())
+        await collector.open()
+        readings = await collector.collect("fast")
+        check_readings(readings, {resource.key for resource in (await collector.discover()).resources})
+        return readings
+
+    return asyncio.run(body())
+
+
+def hypervisor() -> Readings:
+    """Return the readings of a recorded answer of libvirt, with a pool and a network."""
+    blocks, metrics = Blocks(), HostMetrics(ResourceKey(Kind.HOST, "h"))
+    metrics.add(Blocks(), answer(()))
+    metrics.add(blocks, answer((guest(),), idle=200))
+    GuestMetrics(10).add(blocks, answer((guest(),)))
+    pool = Pool("p", "store", State.RUNNING, "/pool", (3, 1, 2))
+    add_storage(blocks, (pool,), (Network("n", "lan", State.RUNNING, "br0"),))
+    readings = blocks.readings(1)
+    keys = {ResourceKey(kind, key) for kind, key in ((Kind.HOST, "h"), (Kind.DATASTORE, "p"), (Kind.NETWORK, "n"))}
+    check_readings(readings, keys | {ResourceKey(Kind.GUEST, guest().uuid)})
+    return readings
+
+
+def test_every_metric_resource_kind_and_attribute_is_emitted_and_none_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = [key for each in (host(monkeypatch), hypervisor()) for block in each.blocks for key in block.layout.series]
+    emitted = {metric: (set[Kind](), set[str]()) for metric in (key.metric for key in series)}
+    for key in series:
+        kinds, attributes = emitted[key.metric]
+        kinds.add(key.resource.kind)
+        attributes.update(name for name, _ in key.attributes)
+    promised = {metric.name: (set(metric.resources), set(metric.attributes)) for metric in catalogue().values()}
+    assert emitted == promised
