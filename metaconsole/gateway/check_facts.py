@@ -1,0 +1,127 @@
+"""Check what is not measured but told: inventory deltas, events and gaps. They are stored as sent.
+
+The one promise: whatever passes here is bounded and uses known words only, so that a reader can store all of it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Final
+
+from metaconsole.gateway.refused import KEY, NAME, RefusedError, count, instant, text
+from metaconsole.gateway.window import Window
+from metaconsole.store.frames import LogKind, LogRow
+from shared.model import Kind, RelationType, State
+from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
+
+RESOURCES: Final = 20_000
+RELATIONS: Final = 50_000
+EVENTS: Final = 10_000
+GAPS: Final = 10_000
+ATTRIBUTES: Final = 200
+CLAIMS: Final = 64
+MESSAGE: Final = 4_000  # characters
+_KINDS: Final = frozenset(Kind)
+_STATES: Final = frozenset(State)
+_RELATIONS: Final = frozenset(RelationType)
+_WORD: Final = re.compile(r"[a-z][a-z0-9_.]{0,99}")
+
+
+def check_inventory(delta: inventory_pb2.InventoryDelta, sources: Mapping[str, int], window: Window) -> LogRow:
+    """Return the row of an inventory delta; raises RefusedError."""
+    text(delta.source, NAME, "the name of a source", required=True)
+    instant(delta.observed_ms, window, "the time of an inventory")
+    count(len(delta.resources) + len(delta.removed), RESOURCES, "resources in an inventory delta")
+    count(len(delta.relations) + len(delta.removed_relations), RELATIONS, "relations in an inventory delta")
+    for resource in delta.resources:
+        _check_resource(resource)
+    for removal in delta.removed:
+        _check_key(removal.kind, removal.key)
+    keys = [(resource.kind, resource.key) for resource in delta.resources]
+    keys += [(removal.kind, removal.key) for removal in delta.removed]
+    if len(set(keys)) != len(keys):
+        raise RefusedError("malformed", "a resource stands twice in an inventory delta")
+    for relation in (*delta.relations, *delta.removed_relations):
+        if relation.type not in _RELATIONS:
+            raise RefusedError("malformed", f"{relation.type[:NAME]!r} is not a type of relation")
+        _check_reference(getattr(relation, "from"))
+        _check_reference(relation.to)
+    at = delta.observed_ms
+    return LogRow(LogKind.INVENTORY, at, at, delta.SerializeToString(), source_id=sources.get(delta.source))
+
+
+def check_events(events: events_pb2.EventList, window: Window) -> LogRow:
+    """Return the row of a list of events; raises RefusedError."""
+    count(len(events.events), EVENTS, "events in a frame")
+    for event in events.events:
+        text(event.id, KEY, "the id of an event", required=True)
+        text(event.source, NAME, "the name of a source", required=True)
+        text(event.message, MESSAGE, "the message of an event")
+        instant(event.time_ms, window, "the time of an event")
+        if not _WORD.fullmatch(event.type):
+            raise RefusedError("malformed", f"{event.type[:NAME]!r} is not a type of event")
+        if event.severity not in events_pb2.Severity.values()[1:]:
+            raise RefusedError("malformed", f"severity {event.severity} is not known here")
+        if event.HasField("resource"):
+            _check_reference(event.resource)
+        _check_attributes(event.attributes)
+    times = [event.time_ms for event in events.events] or [window.now]
+    return LogRow(LogKind.EVENTS, min(times), max(times), events.SerializeToString())
+
+
+def check_gaps(gaps: telemetry_pb2.GapList, window: Window) -> LogRow:
+    """Return the row of a list of gaps; raises RefusedError."""
+    count(len(gaps.gaps), GAPS, "gaps in a frame")
+    for gap in gaps.gaps:
+        text(gap.source, NAME, "the name of a source")
+        text(gap.plan, NAME, "the name of a plan")
+        text(gap.detail, 1000, "the detail of a gap")
+        instant(gap.from_ms, window, "the begin of a gap")
+        instant(gap.to_ms, window, "the end of a gap")
+        if gap.from_ms > gap.to_ms or gap.reason not in telemetry_pb2.GapReason.values()[1:]:
+            raise RefusedError("malformed", "a gap ends before it begins, or its reason is not known here")
+        if gap.HasField("resource"):
+            _check_reference(gap.resource)
+    spans = [(gap.from_ms, gap.to_ms) for gap in gaps.gaps] or [(window.now, window.now)]
+    first, last = min(begin for begin, _ in spans), max(end for _, end in spans)
+    return LogRow(LogKind.GAPS, first, last, gaps.SerializeToString())
+
+
+def _check_resource(resource: inventory_pb2.Resource) -> None:
+    _check_key(resource.kind, resource.key)
+    text(resource.name, KEY, "the name of a resource")
+    text(resource.state_reason, 1000, "the reason of a state")
+    if resource.state not in _STATES:
+        raise RefusedError("malformed", f"{resource.state[:NAME]!r} is not a state")
+    _check_attributes(resource.attributes)
+    count(len(resource.claims), CLAIMS, "identity claims of a resource")
+    for claim in resource.claims:
+        text(claim.value, KEY, "the value of an identity claim", required=True)
+        if not _WORD.fullmatch(claim.type) or claim.strength > 100:
+            raise RefusedError("malformed", "an identity claim has no plain type, or a strength above 100")
+
+
+def _check_reference(reference: telemetry_pb2.ResourceRef) -> None:
+    text(reference.source, NAME, "the name of a source")
+    _check_key(reference.kind, reference.key)
+
+
+def _check_key(kind: str, key: str) -> None:
+    if kind not in _KINDS:
+        raise RefusedError("malformed", f"{kind[:NAME]!r} is not a kind of resource")
+    text(key, KEY, "the key of a resource", required=True)
+
+
+def _check_attributes(attributes: Mapping[str, inventory_pb2.AttributeValue]) -> None:
+    count(len(attributes), ATTRIBUTES, "attributes")
+    for name, value in _items(attributes):
+        text(name, NAME, "the name of an attribute", required=True)
+        text(value.text, MESSAGE, f"the attribute {name}")
+        if not isfinite(value.number):
+            raise RefusedError("malformed", f"the attribute {name} is not a finite number")
+
+
+def _items(
+    attributes: Mapping[str, inventory_pb2.AttributeValue],
+) -> Iterable[tuple[str, inventory_pb2.AttributeValue]]:
+    return attributes.items()

@@ -1,0 +1,87 @@
+"""Check series definitions and the greeting: what comes before any frame.
+
+The one promise: what is returned is bounded and dense; a definition that names an unknown metric, or breaks a limit,
+keeps its id and gets no series.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+from uuid import UUID
+
+from metaconsole.gateway.check import SEQUENCES, ProtocolError
+from metaconsole.gateway.refused import KEY, NAME, RefusedError, text
+from metaconsole.store.epochs import Offer
+from metaconsole.store.series import Definition
+from shared.model import Kind
+from shared.pb import telemetry_pb2, uplink_pb2
+
+PROTOCOL: Final = (1, 0)
+SERIES: Final = 1_000_000  # per satellite
+SERIES_ATTRIBUTES: Final = 16
+EPOCHS: Final = 1_000
+RANGES: Final = 20_000
+_KINDS: Final = frozenset(Kind)
+
+
+def check_hello(hello: uplink_pb2.Hello) -> tuple[UUID, list[Offer]]:
+    """Return the run's epoch and all offers, the run's among them; raises ProtocolError with what to upgrade."""
+    if hello.protocol_major != PROTOCOL[0] or abs(hello.protocol_minor - PROTOCOL[1]) > 1:
+        older = (hello.protocol_major, hello.protocol_minor) < PROTOCOL
+        raise ProtocolError(
+            f"the satellite speaks protocol {hello.protocol_major}.{hello.protocol_minor}, this metaconsole "
+            f"{PROTOCOL[0]}.{PROTOCOL[1]}: upgrade the {'satellite' if older else 'metaconsole'}"
+        )
+    run = epoch_of(hello.epoch)
+    if len(hello.epochs) > EPOCHS or sum(len(offer.unsent) for offer in hello.epochs) > RANGES:
+        raise ProtocolError(f"a greeting lists at most {EPOCHS} epochs and {RANGES} ranges")
+    offers = {(epoch := epoch_of(offer.epoch)): _offer(epoch, offer) for offer in hello.epochs}
+    offers.setdefault(run, Offer(run, [], SEQUENCES))
+    return run, list(offers.values())
+
+
+def check_definitions(
+    message: telemetry_pb2.SeriesDefinitions, through: int, metrics: Mapping[str, int]
+) -> tuple[int, list[Definition]]:
+    """Return the first new id and the definitions from there on; raises ProtocolError where ids leave holes."""
+    new = [definition for definition in message.definitions if definition.id > through]
+    if [definition.id for definition in new] != list(range(through + 1, through + 1 + len(new))):
+        raise ProtocolError(f"series definitions come in order of their ids; the next one is {through + 1}")
+    if through + len(new) > SERIES:
+        raise ProtocolError(f"a satellite has at most {SERIES} series")
+    return through + 1, [_definition(definition, metrics) for definition in new]
+
+
+def epoch_of(value: bytes) -> UUID:
+    """Return an epoch's number; raises ProtocolError."""
+    if len(value) != 16:
+        raise ProtocolError(f"an epoch has 16 bytes, this one {len(value)}")
+    return UUID(bytes=value)
+
+
+def _offer(epoch: UUID, offer: uplink_pb2.EpochOffer) -> Offer:
+    unsent: Sequence[tuple[int, int]] = [(part.first, part.last) for part in offer.unsent]
+    edges = [edge for part in unsent for edge in part]
+    rising = all(first <= last for first, last in unsent) and all(
+        before[1] < after[0] for before, after in pairwise(unsent)
+    )
+    if not rising or any(not 1 <= edge < SEQUENCES for edge in edges) or offer.next_sequence > SEQUENCES:
+        raise ProtocolError("the ranges of an offered epoch ascend, are disjoint and lie within 1 to 2^62 - 1")
+    return Offer(epoch, unsent, offer.next_sequence)
+
+
+def _definition(definition: telemetry_pb2.SeriesDefinition, metrics: Mapping[str, int]) -> Definition:
+    resource = definition.resource
+    attributes = tuple(sorted(definition.attributes.items()))
+    try:
+        text(resource.source, NAME, "the name of a source", required=True)
+        text(resource.key, KEY, "the key of a resource", required=True)
+        for name, value in attributes:
+            text(name, NAME, "the name of an attribute", required=True)
+            text(value, KEY, f"the attribute {name}")
+    except RefusedError:
+        return Definition("", "", "", 0, ())
+    known = metrics.get(definition.metric, 0)
+    if resource.kind not in _KINDS or len(attributes) > SERIES_ATTRIBUTES:
+        known = 0
+    return Definition(resource.source, resource.kind, resource.key, known, attributes)

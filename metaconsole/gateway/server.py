@@ -1,0 +1,147 @@
+"""The gateway process: the uplink's listener, its writer and its small duties.
+
+The one promise: it takes nothing that it could lose. It does not start on a PostgreSQL that is not durable, and while
+PostgreSQL is away it acknowledges nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from metaconsole.gateway.liveness import Liveness
+from metaconsole.gateway.session import Services
+from metaconsole.gateway.uplink import Uplink
+from metaconsole.gateway.writer import Writer
+from metaconsole.settings import Settings
+from metaconsole.store.database import AsyncDatabase, UnavailableError, require_durable
+from metaconsole.store.partitions import ensure_log_partitions
+from metaconsole.store.series import register_metrics
+from shared.batches import MESSAGE_BYTES
+from shared.catalogue import catalogue
+from shared.pb import uplink_pb2_grpc
+from shared.tls import SERVER_OPTIONS
+
+CHECK_THREADS: Final = 2  # they decode outside the interpreter's lock
+STOP_SECONDS: Final = 3.0
+PARTITIONS_SECONDS: Final = 3600.0
+# A frame somewhat over the limit is refused by itself, with a reason; the transport would end the whole session.
+_RECEIVE: Final = ("grpc.max_receive_message_length", 2 * MESSAGE_BYTES)
+_OPTIONS: Final = [*(option for option in SERVER_OPTIONS if option[0] != _RECEIVE[0]), _RECEIVE]
+_log = logging.getLogger(__name__)
+
+
+class GatewayError(Exception):
+    """The gateway can't start; the sentence says why and what to do."""
+
+
+async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int], None] | None = None) -> None:
+    """Serve until stop is set; ready gets the port. Raises GatewayError or NotDurableError.
+
+    While PostgreSQL can't be reached at the start, this waits for it.
+    """
+    server = grpc.aio.server(options=_OPTIONS)
+    port = _listen(server, settings)
+    database = AsyncDatabase(settings.database_url, application="nephoscope gateway")
+    await database.open()
+    try:
+        metrics = await _prepare(database, stop)
+        if metrics is None:
+            return
+        with ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads:
+            writer, liveness = Writer(settings.database_url), Liveness(database)
+            uplink = Uplink(Services(database, writer, liveness, threads, metrics))
+            uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
+            duties: dict[str, Coroutine[Any, Any, None]] = {
+                "writer": writer.run(),
+                "notify": writer.notify(),
+                "liveness": liveness.run(),
+                "partitions": _keep_partitions(database),
+            }
+            async with _running(duties) as tasks:
+                await server.start()
+                _log.info("the gateway listens on %s:%s", settings.grpc_host, port, extra={"event": "gateway.listens"})
+                if ready is not None:
+                    ready(port)
+                await _first(stop, tasks)
+                uplink.end_all("the gateway is stopping; connect again")
+                await server.stop(STOP_SECONDS)
+                await liveness.flush()
+    finally:
+        await server.stop(None)
+        await database.close()
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+    try:
+        authority = (settings.pki / "ca.pem").read_bytes()
+        pair = ((settings.pki / "gateway.key").read_bytes(), (settings.pki / "gateway.pem").read_bytes())
+    except OSError as error:
+        raise GatewayError(f"the gateway's certificate can't be read: {error}") from error
+    credentials = grpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=True)
+    address = f"{settings.grpc_host}:{settings.grpc_port}"
+    try:
+        port = server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise GatewayError(
+            f"the gateway can't listen on {address}: {error}; choose another port with --grpc-port"
+        ) from error
+    if not port:
+        raise GatewayError(f"the gateway can't listen on {address}: the port is taken; choose another with --grpc-port")
+    return port
+
+
+async def _prepare(database: AsyncDatabase, stop: asyncio.Event) -> dict[str, int] | None:
+    """Return the metrics' ids once PostgreSQL answers and is durable; None when stopped before."""
+    told = False
+    while not stop.is_set():
+        try:
+            async with database.connection() as connection:
+                await require_durable(connection)
+                await ensure_log_partitions(connection, datetime.now(UTC))
+                return await register_metrics(connection, list(catalogue()))
+        except UnavailableError as error:
+            if not told:
+                _log.warning("the gateway waits for PostgreSQL: %s", error)
+            told = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1.0)
+    return None
+
+
+async def _keep_partitions(database: AsyncDatabase) -> None:
+    while True:
+        await asyncio.sleep(PARTITIONS_SECONDS)
+        try:
+            async with database.connection() as connection:
+                await ensure_log_partitions(connection, datetime.now(UTC))
+        except UnavailableError as error:
+            _log.warning("partitions of the log were not made ahead, next try in an hour: %s", error)
+
+
+@contextlib.asynccontextmanager
+async def _running(duties: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks = [asyncio.create_task(duty, name=name) for name, duty in duties.items()]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Return when stop is set; a duty that dies ends the process visibly instead of leaving it limping."""
+    waiting = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        waiting.cancel()

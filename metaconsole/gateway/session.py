@@ -1,0 +1,337 @@
+"""One session of one satellite: greeting, definitions, frames in, acknowledgements out.
+
+The one promise: nothing is acknowledged before its COMMIT, and an ended session sends no acknowledgement more.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
+from uuid import UUID
+
+import grpc
+import grpc.aio
+
+from metaconsole.gateway.acks import acks
+from metaconsole.gateway.check import Known, ProtocolError, check_dropped, check_frame
+from metaconsole.gateway.definitions import (
+    PROTOCOL,
+    SERIES,
+    SERIES_ATTRIBUTES,
+    check_definitions,
+    check_hello,
+    epoch_of,
+)
+from metaconsole.gateway.liveness import Liveness, heartbeat_values
+from metaconsole.gateway.series_map import SeriesMap
+from metaconsole.gateway.writer import Writer
+from metaconsole.store.database import AsyncDatabase, UnavailableError
+from metaconsole.store.epochs import EpochState, Registration, newest_session, register
+from metaconsole.store.frames import CheckedFrame, Outcome, Sender
+from metaconsole.store.liveness import Seen
+from metaconsole.store.series import define_series, load_series, load_sources
+from shared import __version__
+from shared.batches import BATCH_SAMPLES, MESSAGE_BYTES
+from shared.failpoints import failpoint
+from shared.pb import telemetry_pb2, uplink_pb2
+from shared.tls import SatelliteIdentity
+
+HELLO_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 30.0  # heartbeats come every 5 s
+WRITE_SECONDS: Final = 30.0
+FRAMES_IN_FLIGHT: Final = 64
+INLINE_BYTES: Final = 8 * 1024  # a frame up to this is checked in the loop: cheaper than a thread's hand-over
+RETRY_SECONDS: Final = 1.0
+Context: TypeAlias = grpc.aio.ServicerContext[uplink_pb2.SatelliteMessage, uplink_pb2.MetaconsoleMessage]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all sessions of a gateway share."""
+
+    database: AsyncDatabase
+    writer: Writer
+    liveness: Liveness
+    threads: Executor
+    metrics: dict[str, int]
+
+
+class SessionEnd(Exception):  # noqa: N818  # not every end is an error
+    """The session is over: the status and the sentence that the satellite gets."""
+
+    def __init__(self, code: grpc.StatusCode, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.sentence = sentence
+
+
+class Session:
+    """One stream. `open` first, then `run`; `end` may be called at any time from the same loop."""
+
+    def __init__(
+        self,
+        services: Services,
+        identity: SatelliteIdentity,
+        requests: AsyncIterator[uplink_pb2.SatelliteMessage],
+        context: Context,
+    ) -> None:
+        self._services = services
+        self._identity = identity
+        self._requests = requests
+        self._context = context
+        self._maps: dict[UUID, SeriesMap] = {}
+        self._states: dict[UUID, EpochState] = {}
+        self._known = Known(services.metrics, {})
+        self._settled: list[tuple[CheckedFrame, Outcome]] = []
+        self._in_flight = 0
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.number = 0
+        self.name = str(identity.satellite_id)
+        self._sender = Sender(identity.site_id, identity.satellite_id, 0)
+        self._seen: Seen | None = None
+
+    def __str__(self) -> str:
+        return f"session {self.number} of satellite {self.name} from {self._context.peer()}"
+
+    async def open(self) -> None:
+        """Take the greeting and answer it; raises SessionEnd or ProtocolError."""
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                message = await self._read()
+        except TimeoutError as error:
+            sentence = f"no greeting came within {HELLO_SECONDS:.0f} s"
+            raise SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence) from error
+        if message is None or not message.HasField("hello"):
+            raise ProtocolError("a session begins with a greeting (Hello)")
+        hello = message.hello
+        run, offers = check_hello(hello)
+        site_id, satellite_id = self._identity.site_id, self._identity.satellite_id
+        async with self._services.database.connection() as connection:
+            registration = await register(connection, site_id, satellite_id, run, offers)
+            self._known.sources.update(await load_sources(connection, site_id))
+        self.number = registration.session
+        self.name = f"{registration.satellite} of site {registration.site}"
+        self._sender = replace(self._sender, session=registration.session)
+        self._states = {state.epoch: state for state in registration.epochs}
+        self._greet(hello, run)
+        await self._send(uplink_pb2.MetaconsoleMessage(welcome=_welcome(self._identity, registration)))
+
+    async def run(self) -> None:
+        """Serve until the satellite goes; raises SessionEnd or ProtocolError."""
+        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._acknowledge())]
+        try:
+            waits: list[asyncio.Future[None]] = [*tasks, self._ended]
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def end(self, code: grpc.StatusCode, sentence: str) -> None:
+        """End the session from outside, with a sentence for the satellite."""
+        if not self._ended.done():
+            self._ended.set_exception(SessionEnd(code, sentence))
+
+    def close(self) -> None:
+        """Note that the satellite is gone."""
+        if not self._ended.done():
+            self._ended.cancel()
+        elif not self._ended.cancelled():
+            self._ended.exception()  # fetched, so that asyncio does not call it lost
+        if self._seen is not None:
+            self._note(replace(self._seen, connected_at=None))
+
+    def settled(self, frame: CheckedFrame, outcome: Outcome) -> None:
+        """Take the writer's word for a frame."""
+        self._settled.append((frame, outcome))
+        self._wake.set()
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    message = await self._read()
+            except TimeoutError as error:
+                sentence = f"nothing came for {SILENCE_SECONDS:.0f} s; heartbeats are due every 5 s"
+                raise SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence) from error
+            if message is None:
+                return
+            await self._take(message)
+
+    async def _take(self, message: uplink_pb2.SatelliteMessage) -> None:
+        match message.WhichOneof("message"):
+            case "frame":
+                await self._take_frame(message.frame)
+            case "dropped":
+                epoch = self._epoch(message.dropped.epoch)
+                await self._submit(check_dropped(message.dropped, self._sender, epoch, _now_ms()))
+            case "series":
+                await self._define(message.series)
+            case "heartbeat":
+                self._beat(message.heartbeat)
+            case "hello":
+                raise ProtocolError("a session has one greeting")
+            case _:
+                pass  # what a newer satellite says besides: nothing here depends on it
+
+    async def _take_frame(self, frame: uplink_pb2.Frame) -> None:
+        epoch = self._epoch(frame.epoch)
+        series = await self._series(epoch)
+        arguments = (frame, self._sender, epoch, series, self._known, _now_ms())
+        if frame.ByteSize() <= INLINE_BYTES:
+            checked = check_frame(*arguments)
+        else:
+            loop = asyncio.get_running_loop()
+            checked = await loop.run_in_executor(self._services.threads, check_frame, *arguments)
+        await self._submit(checked)
+
+    async def _submit(self, frame: CheckedFrame) -> None:
+        while self._in_flight >= 2 * FRAMES_IN_FLIGHT:
+            # Who sends more than was announced waits in the transport.
+            self._room.clear()
+            await self._room.wait()
+        self._in_flight += 1
+        await self._services.writer.submit(frame, self)
+
+    async def _define(self, message: telemetry_pb2.SeriesDefinitions) -> None:
+        epoch = self._epoch(message.epoch)
+        series = await self._series(epoch)
+        first, definitions = check_definitions(message, series.through, self._services.metrics)
+        if not definitions:
+            return
+        who = (self._identity.site_id, self._identity.satellite_id, epoch)
+        while True:
+            try:
+                async with self._services.database.connection() as connection:
+                    ids = await define_series(connection, *who, first, definitions)
+                break
+            except UnavailableError:
+                await asyncio.sleep(RETRY_SECONDS)
+        series.extend(ids)
+        names = [definition.source for definition in definitions]
+        found = zip(names, ids.sources.tolist(), strict=True)
+        self._known.sources.update({name: source_id for name, source_id in found if source_id})
+
+    async def _series(self, epoch: UUID) -> SeriesMap:
+        """Return the epoch's map, loaded at its first use."""
+        while epoch not in self._maps:
+            loaded = SeriesMap()
+            try:
+                if self._states[epoch].series_through:
+                    who = (self._identity.site_id, self._identity.satellite_id, epoch)
+                    async with self._services.database.connection() as connection:
+                        loaded.extend(await load_series(connection, *who))
+                self._maps[epoch] = loaded
+            except UnavailableError:
+                await asyncio.sleep(RETRY_SECONDS)
+        return self._maps[epoch]
+
+    def _epoch(self, value: bytes) -> UUID:
+        epoch = epoch_of(value)
+        state = self._states.get(epoch)
+        if state is None:
+            raise ProtocolError(f"epoch {epoch} was not offered in the greeting")
+        if state.retired:
+            raise ProtocolError(f"epoch {epoch} is retired: start a new one")
+        return epoch
+
+    async def _acknowledge(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            settled, self._settled = self._settled, []
+            if any(outcome is Outcome.FENCED for _, outcome in settled):
+                async with self._services.database.connection() as connection:
+                    newest = await newest_session(connection, self._identity.site_id, self._identity.satellite_id)
+                raise SessionEnd(grpc.StatusCode.ABORTED, f"{self} is fenced: {newest}")
+            failpoint("gateway.ack.before")
+            for ack in acks(settled):
+                await self._send(uplink_pb2.MetaconsoleMessage(ack=ack))
+            failpoint("gateway.ack.after")
+            await self._send(uplink_pb2.MetaconsoleMessage(credit=uplink_pb2.Credit(frames=len(settled))))
+            self._in_flight -= len(settled)
+            self._room.set()
+
+    async def _read(self) -> uplink_pb2.SatelliteMessage | None:
+        return await anext(self._requests, None)
+
+    async def _send(self, message: uplink_pb2.MetaconsoleMessage) -> None:
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._context.write(message)
+        except TimeoutError as error:
+            sentence = f"the satellite took no message for {WRITE_SECONDS:.0f} s"
+            raise SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence) from error
+
+    def _greet(self, hello: uplink_pb2.Hello, run: UUID) -> None:
+        now = datetime.now(UTC)
+        seen = Seen(
+            site_id=self._identity.site_id,
+            satellite_id=self._identity.satellite_id,
+            session=self.number,
+            seen_at=now,
+            connected_at=now,
+            peer=self._context.peer()[:200],
+            version=hello.version[:100].replace("\0", " "),
+            epoch=run,
+            clock_offset_ms=_offset(hello.now_ms),
+        )
+        self._note(seen)
+
+    def _beat(self, heartbeat: uplink_pb2.Heartbeat) -> None:
+        assert self._seen is not None
+        offset, values = _offset(heartbeat.now_ms), heartbeat_values(heartbeat)
+        self._note(replace(self._seen, seen_at=datetime.now(UTC), clock_offset_ms=offset, heartbeat=values))
+
+    def _note(self, seen: Seen) -> None:
+        self._seen = seen
+        self._services.liveness.note(seen)
+
+
+def _welcome(identity: SatelliteIdentity, registration: Registration) -> uplink_pb2.Welcome:
+    limits = uplink_pb2.Limits(
+        message_bytes=MESSAGE_BYTES,
+        batch_samples=BATCH_SAMPLES,
+        series=SERIES,
+        series_attributes=SERIES_ATTRIBUTES,
+        frames_in_flight=FRAMES_IN_FLIGHT,
+    )
+    epochs = [
+        uplink_pb2.EpochState(
+            epoch=state.epoch.bytes,
+            series_through=state.series_through,
+            taken=[uplink_pb2.SequenceRange(first=first, last=last) for first, last in state.taken],
+            retired=state.retired,
+        )
+        for state in registration.epochs
+    ]
+    return uplink_pb2.Welcome(
+        version=__version__,
+        protocol_major=PROTOCOL[0],
+        protocol_minor=PROTOCOL[1],
+        incarnation=registration.incarnation.bytes,
+        now_ms=_now_ms(),
+        limits=limits,
+        epochs=epochs,
+        satellite_id=str(identity.satellite_id),
+        site=registration.site,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _offset(satellite_ms: int) -> int:
+    """Return how far the satellite's clock is behind ours, bounded to what a bigint of years can mean."""
+    century = 100 * 366 * 86_400_000
+    return max(-century, min(century, _now_ms() - satellite_ms))

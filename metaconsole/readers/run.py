@@ -1,0 +1,66 @@
+"""The readers' process: every reader of the log, the bell that wakes them, and the log's partitions made ahead."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from metaconsole.readers.base import BACKOFF_SECONDS, ReaderLoop
+from metaconsole.readers.facts import FactsReader
+from metaconsole.readers.live import LiveReader
+from metaconsole.settings import Settings
+from metaconsole.store.database import UnavailableError, connected
+from metaconsole.store.partitions import ensure_log_partitions
+from metaconsole.store.positions import listen, wait_for_notification
+
+PARTITIONS_SECONDS: Final = 3600.0
+_log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run all readers until stop is set; one that dies ends the process visibly."""
+    url = settings.database_url
+    loops = [ReaderLoop(url, FactsReader()), ReaderLoop(url, LiveReader(settings.run))]
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    tasks += [asyncio.create_task(_ring(url, loops)), asyncio.create_task(_keep_partitions(url))]
+    tasks.append(asyncio.create_task(_wait(stop)))
+    _log.info("the readers run", extra={"event": "readers.run"})
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _ring(url: str, loops: Sequence[ReaderLoop]) -> None:
+    """Wake every reader when a gateway has stored something."""
+    while True:
+        try:
+            async with connected(url, application="nephoscope readers bell", autocommit=True) as connection:
+                await listen(connection)
+                while True:
+                    await wait_for_notification(connection)
+                    for loop in loops:
+                        loop.wake.set()
+        except UnavailableError:
+            # The readers tell of the outage; they look every second by themselves.
+            await asyncio.sleep(BACKOFF_SECONDS)
+
+
+async def _keep_partitions(url: str) -> None:
+    while True:
+        try:
+            async with connected(url, application="nephoscope partitions") as connection:
+                await ensure_log_partitions(connection, datetime.now(UTC))
+            await asyncio.sleep(PARTITIONS_SECONDS)
+        except UnavailableError as error:
+            _log.warning("partitions of the log were not made ahead: %s", error)
+            await asyncio.sleep(60 * BACKOFF_SECONDS)

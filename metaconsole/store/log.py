@@ -1,0 +1,130 @@
+"""The log: append the frames of many satellites in one transaction, each frame once, for ever.
+
+The one promise: a frame is in the log, counted as taken and has its ordinal, or none of the three; what `append`
+calls STORED or REPLAYED survives whatever happens after it returned.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from metaconsole.store.database import AsyncConnection, transaction
+from metaconsole.store.frames import QUARANTINE_BYTES, CheckedFrame, Outcome
+from metaconsole.store.sql import statements
+from shared.failpoints import failpoint
+
+QUARANTINE_ROWS: Final = 100  # per satellite
+_SQL: Final = statements("log")
+_PLACE_TYPES: Final = ("int8", "uuid", "int8", "timestamptz", "uuid", "int8", "int2")
+_ROW_TYPES: Final = ("int2", "int8", "text", "int8", "int8", "int8", "int8", "int8[]", "int8[]", "bytea", "bytea")
+_Satellite: TypeAlias = tuple[int, UUID]
+
+
+async def append(connection: AsyncConnection, frames: Sequence[CheckedFrame]) -> list[Outcome]:
+    """Store the frames and return what became of each, in order, after COMMIT; raises Unavailable-, UnstorableError."""
+    async with transaction(connection):
+        heads, fenced = await _lock(connection, frames)
+        outcomes, received_at = await _decide(connection, frames, fenced)
+        new = [frame for frame, outcome in zip(frames, outcomes, strict=True) if outcome is Outcome.STORED]
+        if new:
+            await _store(connection, new, heads, received_at)
+        failpoint("store.commit.before")
+    failpoint("store.commit.after")
+    return outcomes
+
+
+async def _lock(
+    connection: AsyncConnection, frames: Sequence[CheckedFrame]
+) -> tuple[dict[_Satellite, int], set[tuple[int, UUID, int]]]:
+    """Lock the satellites' rows in order; return the head of each, and the sessions that a newer one has fenced."""
+    senders = {(frame.sender.site_id, frame.sender.satellite_id, frame.sender.session) for frame in frames}
+    wanted = sorted({(site_id, satellite_id) for site_id, satellite_id, _ in senders})
+    parameters = {
+        "sites": [site_id for site_id, _ in wanted],
+        "satellites": [satellite_id for _, satellite_id in wanted],
+    }
+    rows = await (await connection.execute(_SQL["lock_satellites"], parameters)).fetchall()
+    heads = {(site_id, satellite_id): head for site_id, satellite_id, head, _ in rows}
+    sessions = {(site_id, satellite_id, session) for site_id, satellite_id, _, session in rows}
+    return heads, senders - sessions
+
+
+async def _decide(
+    connection: AsyncConnection, frames: Sequence[CheckedFrame], fenced: set[tuple[int, UUID, int]]
+) -> tuple[list[Outcome], datetime]:
+    rows = await (await connection.execute(_SQL["find_taken"], _ranges(frames))).fetchall()
+    outcomes: list[Outcome] = []
+    seen: set[tuple[int, UUID, UUID, int, int]] = set()
+    for frame, (taken, _) in zip(frames, rows, strict=True):
+        sender = frame.sender
+        # The same frame twice in one group: a new session sends again what the old one still had under way.
+        number = (sender.site_id, sender.satellite_id, frame.epoch, frame.first, frame.last)
+        if (sender.site_id, sender.satellite_id, sender.session) in fenced:
+            outcomes.append(Outcome.FENCED)
+        elif taken or number in seen:
+            outcomes.append(Outcome.REPLAYED)
+        else:
+            seen.add(number)
+            outcomes.append(Outcome.STORED)
+    return outcomes, rows[0][1]
+
+
+async def _store(
+    connection: AsyncConnection, frames: Sequence[CheckedFrame], heads: dict[_Satellite, int], received_at: datetime
+) -> None:
+    rows = []
+    for frame in frames:
+        satellite = (frame.sender.site_id, frame.sender.satellite_id)
+        heads[satellite] += 1
+        rows.append(_row(frame, heads[satellite], received_at))
+    touched = sorted({(frame.sender.site_id, frame.sender.satellite_id) for frame in frames})
+    new_heads = {
+        "head_sites": [site_id for site_id, _ in touched],
+        "head_satellites": [satellite_id for _, satellite_id in touched],
+        "heads": [heads[satellite] for satellite in touched],
+    }
+    await connection.execute(_SQL["settle"], {**_ranges(frames), **new_heads})
+    async with connection.cursor().copy(_SQL["copy"]) as copy:
+        copy.set_types((*_PLACE_TYPES, *_ROW_TYPES))
+        for row in rows:
+            await copy.write_row(row)
+    if refused := [frame for frame in frames if frame.refusal is not None]:
+        await _quarantine(connection, refused)
+
+
+def _row(frame: CheckedFrame, ordinal: int, received_at: datetime) -> tuple[Any, ...]:
+    sender, row = frame.sender, frame.row
+    place = (sender.site_id, sender.satellite_id, ordinal, received_at, frame.epoch, frame.first, frame.lane)
+    what = (int(row.kind), row.source_id, row.plan, row.interval_ms, row.first_ms, row.last_ms, row.samples)
+    return (*place, *what, list(row.metrics), list(row.offsets), row.times, row.payload)
+
+
+async def _quarantine(connection: AsyncConnection, frames: Sequence[CheckedFrame]) -> None:
+    """Keep the newest refused frames of each satellite, and no more than the limit."""
+    refusals = [frame.refusal for frame in frames if frame.refusal is not None]
+    parameters = {
+        **_ranges(frames),
+        "reasons": [refusal.reason for refusal in refusals],
+        "details": [refusal.detail for refusal in refusals],
+        "contents": [refusal.content[:QUARANTINE_BYTES] for refusal in refusals],
+        "limit": QUARANTINE_ROWS,
+    }
+    await connection.execute(_SQL["quarantine"], parameters)
+    await connection.execute(_SQL["bound_quarantine"], parameters)
+
+
+def _ranges(frames: Sequence[CheckedFrame]) -> dict[str, list[Any]]:
+    return {
+        "sites": [frame.sender.site_id for frame in frames],
+        "satellites": [frame.sender.satellite_id for frame in frames],
+        "epochs": [frame.epoch for frame in frames],
+        "firsts": [frame.first for frame in frames],
+        "lasts": [frame.last for frame in frames],
+    }
+
+
+async def notify(connection: AsyncConnection) -> None:
+    """Tell the readers that there is something new; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["notify"])

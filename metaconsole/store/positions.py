@@ -1,0 +1,130 @@
+"""Where each reader stands in the log of each satellite, and the rows that come next.
+
+The one promise: rows come in the order of their ordinals and without holes, or HoleError says so.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from metaconsole.store.database import AsyncConnection, StoreError, transaction, translated
+from metaconsole.store.frames import LogKind
+from metaconsole.store.sql import statements
+
+ROWS: Final = 500  # read at once
+BYTES: Final = 16 * 1024 * 1024
+_SQL: Final = statements("positions")
+
+
+class HoleError(StoreError):
+    """A row below the satellite's head is not there: the log is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A claimed position that has rows after it."""
+
+    site_id: int
+    satellite_id: UUID
+    ordinal: int
+    received_at: datetime
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the log as a reader sees it; of a kind that it does not want, times and payload are empty."""
+
+    site_id: int
+    satellite_id: UUID
+    ordinal: int
+    received_at: datetime
+    kind: LogKind
+    interval_ms: int
+    offsets: Sequence[int]
+    times: bytes
+    payload: bytes
+
+
+async def sites_behind(connection: AsyncConnection, reader: str) -> list[int]:
+    """Return the sites with rows that the reader has not read, counting new satellites in; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["create_positions"], {"reader": reader})
+        rows = await (await connection.execute(_SQL["sites_behind"], {"reader": reader})).fetchall()
+    return [site_id for (site_id,) in rows]
+
+
+async def rewind(connection: AsyncConnection, reader: str, seconds: float) -> None:
+    """Put every position of the reader before the first row of the last seconds; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["rewind"], {"reader": reader, "seconds": seconds})
+
+
+async def claim(connection: AsyncConnection, reader: str, site_id: int) -> list[Position]:
+    """Lock the site's positions that have rows after them, but those of another process; inside a transaction."""
+    rows = await (await connection.execute(_SQL["claim"], {"reader": reader, "site_id": site_id})).fetchall()
+    return [Position(site_id, *row) for row in rows]
+
+
+async def read_next(connection: AsyncConnection, position: Position, kinds: Collection[LogKind]) -> list[Entry]:
+    """Return the rows after a position, bounded in number and bytes; raises HoleError."""
+    parameters: dict[str, Any] = {
+        "site_id": position.site_id,
+        "satellite_id": position.satellite_id,
+        "after": position.ordinal,
+        "received_at": position.received_at,
+        "kinds": [int(kind) for kind in kinds],
+        "rows": ROWS,
+        "bytes": BYTES,
+    }
+    rows = await (await connection.execute(_SQL["read"], parameters)).fetchall()
+    entries = [
+        Entry(position.site_id, position.satellite_id, ordinal, received_at, LogKind(kind), *rest)
+        for ordinal, received_at, kind, *rest in rows
+    ]
+    for expected, entry in enumerate(entries, position.ordinal + 1):
+        if entry.ordinal != expected:
+            raise _hole(position, expected)
+    if not entries:
+        raise _hole(position, position.ordinal + 1)
+    return entries
+
+
+async def advance(connection: AsyncConnection, reader: str, last: Entry) -> None:
+    """Note that the reader is done through this row; inside the transaction of its output."""
+    parameters = {
+        "reader": reader,
+        "site_id": last.site_id,
+        "satellite_id": last.satellite_id,
+        "ordinal": last.ordinal,
+        "received_at": last.received_at,
+    }
+    await connection.execute(_SQL["advance"], parameters)
+
+
+async def listen(connection: AsyncConnection) -> None:
+    """Ask for the gateways' notifications on a connection in autocommit; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["listen"])
+
+
+async def notify_live(connection: AsyncConnection) -> None:
+    """Tell the web that the live view changed; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["notify_live"])
+
+
+def _hole(position: Position, ordinal: int) -> HoleError:
+    return HoleError(
+        f"row {ordinal} of the log of satellite {position.satellite_id} (site {position.site_id}) is missing below its "
+        f"head {position.head}: the log is damaged; restore it from a backup, or move the reader's position by hand"
+    )
+
+
+async def wait_for_notification(connection: AsyncConnection) -> None:
+    """Return when a gateway has told of something new since `listen`; raises UnavailableError."""
+    async with translated():
+        async for _ in connection.notifies(stop_after=1):
+            return

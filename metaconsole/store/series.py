@@ -1,0 +1,138 @@
+"""Series definitions: from what a satellite calls a series in an epoch to the one global id that it has for ever.
+
+The one promise: the same (resource, metric, attributes) maps to the same global id, whatever epoch or satellite
+defines it, and a definition that has been answered is kept until its epoch is drained.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+
+from metaconsole.store.database import AsyncConnection, StoreError, transaction
+from metaconsole.store.sql import statements
+from shared.columns import I64
+
+_SQL: Final = statements("series")
+
+
+class OutOfOrderError(StoreError):
+    """Definitions must continue where the epoch's known ones end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One checked definition; metric_id 0 stands for one that is refused: it gets the global id 0."""
+
+    source: str
+    kind: str
+    key: str
+    metric_id: int
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesIds:
+    """Of equal length, in order of the epoch's ids: global series ids, metrics and sources; 0 where refused."""
+
+    series: I64
+    metrics: I64
+    sources: I64
+
+
+async def register_metrics(connection: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
+    """Return the ids of the catalogue's metrics, numbering those that are new; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["create_metrics"], {"names": sorted(names)})
+        rows = await (await connection.execute(_SQL["find_metrics"], {"names": list(names)})).fetchall()
+    return dict(rows)
+
+
+async def load_sources(connection: AsyncConnection, site_id: int) -> dict[str, int]:
+    """Return the ids of all sources of a site by name; raises UnavailableError."""
+    async with transaction(connection):
+        rows = await (await connection.execute(_SQL["load_sources"], {"site_id": site_id})).fetchall()
+    return dict(rows)
+
+
+async def load_series(connection: AsyncConnection, site_id: int, satellite_id: UUID, epoch: UUID) -> SeriesIds:
+    """Return the whole map of an epoch as it is known; raises UnavailableError."""
+    who = {"site_id": site_id, "satellite_id": satellite_id, "epoch": epoch}
+    async with transaction(connection):
+        rows = await (await connection.execute(_SQL["load"], who)).fetchall()
+    columns = [
+        np.concatenate([np.array(row[n], np.int64) for row in rows] or [np.empty(0, np.int64)]) for n in (1, 2, 3)
+    ]
+    return SeriesIds(*columns)
+
+
+async def define_series(
+    connection: AsyncConnection,
+    site_id: int,
+    satellite_id: UUID,
+    epoch: UUID,
+    first_id: int,
+    definitions: Sequence[Definition],
+) -> SeriesIds:
+    """Keep the definitions of the ids first_id, first_id + 1 ...; raises OutOfOrder- or UnavailableError."""
+    who = {"site_id": site_id, "satellite_id": satellite_id, "epoch": epoch}
+    good = [index for index, definition in enumerate(definitions) if definition.metric_id]
+    columns = [np.zeros(len(definitions), np.int64) for _ in range(3)]
+    async with transaction(connection):
+        await connection.execute(_SQL["lock_site"], {"site_id": site_id})
+        if good:
+            rows = await _mint(connection, site_id, [definitions[index] for index in good])
+            for column, found in zip(columns, zip(*rows, strict=True), strict=True):
+                column[good] = found
+        lists = dict(zip(("series_ids", "metric_ids", "source_ids"), (c.tolist() for c in columns), strict=True))
+        # Last, so that whoever holds the epoch's row waits for nothing more.
+        through = {**who, "first_id": first_id, "last_id": first_id + len(definitions) - 1}
+        if not (await connection.execute(_SQL["advance"], through)).rowcount:
+            raise OutOfOrderError(f"series definitions of epoch {epoch} do not continue before id {first_id}")
+        await connection.execute(_SQL["keep"], {**through, **lists})
+    return SeriesIds(*columns)
+
+
+async def mint_sources(connection: AsyncConnection, site_id: int, names: Sequence[str]) -> dict[str, int]:
+    """Return the ids of the sources, creating those that are new; inside a transaction that holds the site's lock."""
+    wanted = sorted(set(names))
+    rows = await (await connection.execute(_SQL["find_sources"], {"site_id": site_id, "names": wanted})).fetchall()
+    found: dict[str, int] = dict(rows)
+    if missing := [name for name in wanted if name not in found]:
+        created = await connection.execute(_SQL["create_sources"], {"site_id": site_id, "names": missing})
+        found.update(await created.fetchall())
+    return found
+
+
+async def lock_site(connection: AsyncConnection, site_id: int) -> None:
+    """Wait for the site's lock, which everybody holds who mints or changes resources, to the transaction's end."""
+    await connection.execute(_SQL["lock_site"], {"site_id": site_id})
+
+
+async def _mint(
+    connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]
+) -> list[tuple[int, int, int]]:
+    """Return global id, metric and source of each definition, in order."""
+    sources = await mint_sources(connection, site_id, [definition.source for definition in definitions])
+    parameters = _parameters(site_id, definitions, sources)
+    await connection.execute(_SQL["mint_resources"], parameters)
+    rows = await (await connection.execute(_SQL["find_resources"], parameters)).fetchall()
+    parameters["resources"] = [resource_id for (resource_id,) in rows]
+    await connection.execute(_SQL["mint_series"], parameters)
+    rows = await (await connection.execute(_SQL["find_series"], parameters)).fetchall()
+    series = [series_id for (series_id,) in rows]
+    return list(zip(series, parameters["metrics"], parameters["sources"], strict=True))
+
+
+def _parameters(site_id: int, definitions: Sequence[Definition], sources: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "site_id": site_id,
+        "sources": [sources[definition.source] for definition in definitions],
+        "kinds": [definition.kind for definition in definitions],
+        "keys": [definition.key for definition in definitions],
+        "metrics": [definition.metric_id for definition in definitions],
+        "attributes": [json.dumps(dict(definition.attributes)) for definition in definitions],
+    }

@@ -1,0 +1,3 @@
+-- durability
+SELECT name, setting FROM pg_settings
+WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') ORDER BY name

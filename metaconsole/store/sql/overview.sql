@@ -1,0 +1,65 @@
+-- sites
+SELECT site_id, name, title, (extract(epoch FROM created_at) * 1000)::bigint AS created
+FROM site
+WHERE %(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s)
+ORDER BY name
+
+-- counts
+SELECT site_id, source_id, kind, state, count(*) AS resources
+FROM resource_version
+WHERE valid_to IS NULL AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))
+GROUP BY site_id, source_id, kind, state
+
+-- satellites
+SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
+       (extract(epoch FROM s.created_at) * 1000)::bigint AS created,
+       (extract(epoch FROM s.revoked_at) * 1000)::bigint AS revoked,
+       (extract(epoch FROM l.seen_at) * 1000)::bigint AS seen,
+       (extract(epoch FROM l.connected_at) * 1000)::bigint AS connected,
+       coalesce(l.peer, '') AS peer, coalesce(l.version, '') AS version,
+       coalesce(l.clock_offset_ms, 0) AS clock_offset_ms, coalesce(l.heartbeat, '{}') AS heartbeat,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('reader', p.reader, 'ordinal', p.ordinal,
+                                                     'behind', greatest(s.head - p.ordinal, 0)) ORDER BY p.reader)
+                 FROM reader_position p WHERE p.site_id = s.site_id AND p.satellite_id = s.satellite_id), '[]') AS readers
+FROM satellite s
+JOIN site ON site.site_id = s.site_id
+LEFT JOIN satellite_liveness l ON l.site_id = s.site_id AND l.satellite_id = s.satellite_id
+WHERE %(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s)
+ORDER BY site.name, s.name
+
+-- sources
+SELECT s.site_id, s.source_id, s.name, site.name AS site,
+       (extract(epoch FROM s.first_seen) * 1000)::bigint AS first_seen
+FROM source s JOIN site ON site.site_id = s.site_id
+WHERE %(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s)
+ORDER BY site.name, s.name
+
+-- heartbeats
+SELECT l.site_id, l.satellite_id::text AS satellite_id, s.name AS satellite,
+       (extract(epoch FROM l.seen_at) * 1000)::bigint AS seen, s.revoked_at IS NOT NULL AS revoked,
+       coalesce(l.heartbeat -> 'sources', '[]') AS sources
+FROM satellite_liveness l JOIN satellite s ON s.site_id = l.site_id AND s.satellite_id = l.satellite_id
+WHERE %(sites)s::bigint[] IS NULL OR l.site_id = ANY(%(sites)s)
+ORDER BY l.seen_at
+
+-- now
+SELECT (extract(epoch FROM now()) * 1000)::bigint
+
+-- ready
+SELECT to_regclass('resource_version') IS NOT NULL AS has_schema,
+       EXISTS (SELECT FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name LIKE '%%gateway%%') AS has_gateway,
+       EXISTS (SELECT FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name LIKE '%%reader%%') AS has_readers
+
+-- satellites_seen
+SELECT count(*) FILTER (WHERE s.revoked_at IS NULL) AS enrolled,
+       count(*) FILTER (WHERE s.revoked_at IS NULL AND l.seen_at > now() - %(seconds)s * interval '1 second') AS seen,
+       EXISTS (SELECT FROM series) AS has_series
+FROM satellite s
+LEFT JOIN satellite_liveness l ON l.site_id = s.site_id AND l.satellite_id = s.satellite_id
+
+-- figures
+SELECT (SELECT count(*) FROM resource_version WHERE valid_to IS NULL) AS resources,
+       (SELECT count(*) FROM series) AS series,
+       pg_database_size(current_database()) AS database_bytes

@@ -1,0 +1,2 @@
+-- listen
+LISTEN nephoscope_live

@@ -1,0 +1,86 @@
+-- lock_site
+SELECT pg_advisory_xact_lock(hashtextextended('nephoscope.site', %(site_id)s))
+
+-- create_metrics
+INSERT INTO metric (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING
+
+-- find_metrics
+SELECT name, metric_id FROM metric WHERE name = ANY(%(names)s::text[])
+
+-- find_sources
+SELECT name, source_id FROM source WHERE site_id = %(site_id)s AND name = ANY(%(names)s::text[])
+
+-- create_sources
+INSERT INTO source (site_id, name) SELECT %(site_id)s, unnest(%(names)s::text[]) RETURNING name, source_id
+
+-- mint_resources
+-- Scalar subqueries, here and below: a join lets the planner, whose statistics are those of an empty table in the first
+-- minutes, scan a whole site's index once per row (18 s for 5,000 series; 0.1 s this way).
+WITH missing AS MATERIALIZED (
+    SELECT source_id, kind, key, gen_random_uuid() AS resource_id
+    FROM (
+        SELECT DISTINCT source_id, kind, key
+        FROM unnest(%(sources)s::bigint[], %(kinds)s::text[], %(keys)s::text[]) AS wanted (source_id, kind, key)
+    ) AS wanted
+    WHERE (
+        SELECT known.resource_id FROM resource_key known
+        WHERE known.site_id = %(site_id)s AND known.source_id = wanted.source_id
+          AND known.kind = wanted.kind AND known.key = wanted.key
+    ) IS NULL
+), keyed AS (
+    INSERT INTO resource_key (site_id, source_id, kind, key, resource_id)
+    SELECT %(site_id)s, source_id, kind, key, resource_id FROM missing
+)
+INSERT INTO resource (site_id, resource_id, kind) SELECT %(site_id)s, resource_id, kind FROM missing
+
+-- find_resources
+SELECT (
+    SELECT known.resource_id FROM resource_key known
+    WHERE known.site_id = %(site_id)s AND known.source_id = wanted.source_id
+      AND known.kind = wanted.kind AND known.key = wanted.key
+)
+FROM unnest(%(sources)s::bigint[], %(kinds)s::text[], %(keys)s::text[])
+    WITH ORDINALITY AS wanted (source_id, kind, key, place)
+ORDER BY place
+
+-- mint_series
+INSERT INTO series (site_id, resource_id, metric_id, attributes)
+SELECT DISTINCT %(site_id)s, wanted.resource_id, wanted.metric_id, wanted.attributes
+FROM (
+    SELECT resource_id, metric_id, attributes::jsonb AS attributes
+    FROM unnest(%(resources)s::uuid[], %(metrics)s::bigint[], %(attributes)s::text[])
+        AS wanted (resource_id, metric_id, attributes)
+) AS wanted
+WHERE (
+    SELECT series_id FROM series
+    WHERE series.site_id = %(site_id)s AND series.resource_id = wanted.resource_id
+      AND series.metric_id = wanted.metric_id AND series.attributes = wanted.attributes
+) IS NULL
+
+-- find_series
+SELECT (
+    SELECT series_id FROM series
+    WHERE series.site_id = %(site_id)s AND series.resource_id = wanted.resource_id
+      AND series.metric_id = wanted.metric_id AND series.attributes = wanted.attributes::jsonb
+)
+FROM unnest(%(resources)s::uuid[], %(metrics)s::bigint[], %(attributes)s::text[])
+    WITH ORDINALITY AS wanted (resource_id, metric_id, attributes, place)
+ORDER BY place
+
+-- advance
+UPDATE epoch SET series_through = %(last_id)s
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch = %(epoch)s
+  AND series_through = %(first_id)s - 1
+
+-- keep
+INSERT INTO epoch_series (site_id, satellite_id, epoch, first_id, series_ids, metric_ids, source_ids)
+VALUES (%(site_id)s, %(satellite_id)s, %(epoch)s, %(first_id)s,
+        %(series_ids)s::bigint[], %(metric_ids)s::bigint[], %(source_ids)s::bigint[])
+
+-- load
+SELECT first_id, series_ids, metric_ids, source_ids FROM epoch_series
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch = %(epoch)s
+ORDER BY first_id
+
+-- load_sources
+SELECT name, source_id FROM source WHERE site_id = %(site_id)s

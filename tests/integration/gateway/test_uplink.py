@@ -1,0 +1,403 @@
+"""The gateway over real mutual TLS and a real PostgreSQL: who may come in, and what becomes of what they send."""
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import psycopg
+import pytest
+from fixtures.gateway import (
+    METRIC,
+    Client,
+    Place,
+    SessionOverError,
+    batch,
+    channel,
+    connected,
+    gateway,
+    inventory,
+    make_place,
+    session,
+)
+from fixtures.waiting import wait_for
+from psycopg import sql
+
+from metaconsole.gateway.server import GatewayError, serve
+from metaconsole.pki import open_authority
+from metaconsole.store.database import NotDurableError
+from shared import tls
+from shared.batches import MESSAGE_BYTES, decode_block, decode_times
+from shared.columns import encode
+from shared.pb import telemetry_pb2, uplink_pb2
+
+
+@pytest.fixture
+def place(database_url: str, tmp_path: Path) -> Place:
+    return make_place(database_url, tmp_path)
+
+
+def rows(place: Place, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(place.settings.database_url) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def test_a_batch_is_stored_with_global_ids_and_its_values_as_sent(place: Place) -> None:
+    sent = batch([1, 2, 3], [0.25, 0.5, 0.75])
+
+    async def scenario() -> tuple[uplink_pb2.Welcome, uplink_pb2.Ack]:
+        async with connected(place) as client:
+            welcome = await client.hello()
+            await client.define(3)
+            await client.frame(1, batch=sent)
+            return welcome, await client.ack()
+
+    welcome, ack = asyncio.run(scenario())
+    assert welcome.satellite_id == str(place.identity.satellite_id)
+    assert welcome.site == "home"
+    assert [(part.first, part.last) for part in ack.taken] == [(1, 1)]
+    assert not ack.refused
+    ((payload, offsets, times, samples),) = rows(
+        place, "SELECT payload, offsets, times, samples FROM log WHERE kind = 1"
+    )
+    assert samples == 3
+    assert payload[0] == 1
+    assert offsets == [0, len(payload)]
+    block = telemetry_pb2.Block.FromString(payload[1:])
+    assert block.values.SerializeToString() == sent.blocks[0].values.SerializeToString()
+    instants = decode_times(telemetry_pb2.Batch(times=telemetry_pb2.Column.FromString(times)))
+    found = decode_block(block, instants)
+    keys = dict(rows(place, "SELECT series_id, key FROM series JOIN resource_key USING (site_id, resource_id)"))
+    assert {
+        keys[series]: value for series, value in zip(found.series.tolist(), found.values.tolist(), strict=True)
+    } == {
+        "h1": 0.25,
+        "h2": 0.5,
+        "h3": 0.75,
+    }
+
+
+def test_bad_frames_are_refused_one_by_one_with_a_reason(place: Place) -> None:
+    good = batch([1, 2], [0.1, 0.2])
+    nan = batch([1, 2], [0.1, 0.2])
+    raw = np.array([0.1, np.nan]).tobytes()
+    nan.blocks[0].values.encoding, nan.blocks[0].values.data = telemetry_pb2.ENCODING_RAW, raw
+    garbage = batch([1, 2], [0.1, 0.2])
+    garbage.blocks[0].values.encoding, garbage.blocks[0].values.data = telemetry_pb2.ENCODING_PCODEC, b"\xff" * 40
+    short = batch([1, 2], [0.1, 0.2])
+    short.blocks[0].values.count = 3
+    foreign = batch([1, 2], [0.1, 0.2])
+    foreign.blocks[0].metric = "no.such.metric"
+    old = batch([1, 2], [0.1, 0.2], at_ms=1_000)
+    ahead = batch([1, 2], [0.1, 0.2], at_ms=int(datetime.now(UTC).timestamp() * 1000) + 3_600_000)
+    large = batch([1, 2], [0.1, 0.2], plan="x" * (MESSAGE_BYTES + 1000))
+    other = batch([1, 2], [0.1, 0.2], source="other")
+    hostile = inventory("h1\0", "name")
+    unknown_state = inventory("h1", "name")
+    unknown_state.resources[0].state = "bewitched"
+    cases: list[tuple[str | None, dict[str, Any]]] = [
+        (None, {"batch": good}),
+        ("malformed", {"batch": nan}),
+        ("malformed", {"batch": garbage}),
+        ("malformed", {"batch": short}),
+        ("unknown_metric", {"batch": foreign}),
+        ("unknown_series", {"batch": batch([1, 4711], [0.1, 0.2])}),
+        ("unknown_metric", {"batch": batch([1, 3], [0.1, 0.2])}),
+        ("skew", {"batch": old}),
+        ("skew", {"batch": ahead}),
+        ("limit", {"batch": large}),
+        ("malformed", {"batch": other}),
+        ("malformed", {"inventory": hostile}),
+        ("malformed", {"inventory": unknown_state}),
+        ("malformed", {}),
+        (None, {"batch": batch([2, 1], [0.3, 0.4])}),
+    ]
+
+    async def scenario() -> dict[int, str]:
+        async with connected(place) as client:
+            await client.hello()
+            await client.define(2)
+            await client.define(1, first=3, metric="no.such.metric")
+            for sequence, (_, content) in enumerate(cases, 1):
+                await client.frame(sequence, **content)
+            acks = await client.acks(len(cases))
+            return {refusal.sequence: refusal.reason for ack in acks for refusal in ack.refused}
+
+    refused = asyncio.run(scenario())
+    assert refused == {sequence: reason for sequence, (reason, _) in enumerate(cases, 1) if reason}
+    assert rows(place, "SELECT sequence FROM log WHERE kind = 1 ORDER BY 1") == [(1,), (15,)]
+    assert rows(place, "SELECT count(*) FROM log WHERE kind = 4") == [(13,)]
+    assert rows(place, "SELECT taken::text FROM epoch") == [("{[1,16)}",)]
+    assert rows(place, "SELECT max(octet_length(content)) <= 65536, count(*) FROM quarantine") == [(True, 13)]
+
+
+def test_who_has_no_certificate_or_a_foreign_one_is_kept_out(place: Place, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    open_authority(foreign, datetime.now(UTC))
+
+    async def scenario() -> list[grpc.StatusCode]:
+        codes = []
+        trust = place.settings.pki / "ca.pem"
+        unknown = tls.SatelliteIdentity(place.identity.site_id, uuid.uuid4())
+        folders = [None, place.certificates(pki=foreign), place.certificates(unknown)]
+        async with gateway(place) as port:
+            for folder in folders:
+                async with channel(port, folder, trust) as opened, session(opened) as client:
+                    try:
+                        await client.hello()
+                    except (SessionOverError, grpc.aio.AioRpcError) as error:
+                        codes.append(error.code if isinstance(error, SessionOverError) else error.code())
+        return codes
+
+    unavailable, denied = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.PERMISSION_DENIED
+    assert asyncio.run(scenario()) == [unavailable, unavailable, denied]
+    assert rows(place, "SELECT session FROM satellite") == [(0,)]
+
+
+def test_a_newer_session_fences_the_older_and_names_both(place: Place) -> None:
+    async def scenario() -> SessionOverError:
+        folder = place.certificates()
+        async with (
+            gateway(place) as port,
+            channel(port, folder, folder / "trust.pem") as opened,
+            session(opened) as older,
+            session(opened) as newer,
+        ):
+            await older.hello()
+            await older.define(1)
+            await older.frame(1, batch=batch([1], [0.5]))
+            await older.ack()
+            newer.epoch = older.epoch
+            again = uplink_pb2.EpochOffer(
+                epoch=newer.epoch.bytes, next_sequence=2, unsent=[uplink_pb2.SequenceRange(first=1, last=1)]
+            )
+            welcome = await newer.hello(epochs=[again])
+            assert [(part.first, part.last) for part in welcome.epochs[0].taken] == [(1, 1)]
+            assert (welcome.epochs[0].series_through, welcome.epochs[0].retired) == (1, False)
+            await newer.frame(1, batch=batch([1], [0.5]))
+            ack = await newer.ack()
+            assert [(part.first, part.last) for part in ack.replayed] == [(1, 1)]
+            with pytest.raises(SessionOverError) as over:
+                await older.ack()
+            return over.value
+
+    over = asyncio.run(scenario())
+    assert over.code is grpc.StatusCode.ABORTED
+    assert "session 1 " in over.details
+    assert "session 2 " in over.details
+    assert rows(place, "SELECT count(*) FROM log") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"protocol_major": 2}, "upgrade the metaconsole"),
+        ({"protocol_major": 0}, "upgrade the satellite"),
+        ({"epoch": b"short"}, "16 bytes"),
+    ],
+)
+def test_a_greeting_that_can_not_work_is_refused_with_a_sentence(
+    place: Place, fields: dict[str, Any], part: str
+) -> None:
+    async def scenario() -> SessionOverError:
+        async with connected(place) as client:
+            with pytest.raises(SessionOverError) as over:
+                await client.hello(**fields)
+            return over.value
+
+    over = asyncio.run(scenario())
+    assert over.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert part in over.details
+
+
+def test_a_restored_satellite_is_told_to_start_a_new_epoch(place: Place) -> None:
+    async def scenario() -> bool:
+        folder = place.certificates()
+        async with gateway(place) as port, channel(port, folder, folder / "trust.pem") as opened:
+            async with session(opened) as client:
+                await client.hello()
+                await client.define(1)
+                for sequence in (1, 2):
+                    await client.frame(sequence, batch=batch([1], [0.5]))
+                await client.acks(2)
+            async with session(opened) as restored:
+                restored.epoch = client.epoch
+                offer = uplink_pb2.EpochOffer(epoch=client.epoch.bytes, next_sequence=2)
+                return (await restored.hello(epochs=[offer])).epochs[0].retired
+
+    assert asyncio.run(scenario())
+
+
+def test_a_dropped_range_is_taken_and_becomes_a_gap(place: Place) -> None:
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    dropped = uplink_pb2.Dropped(
+        range=uplink_pb2.SequenceRange(first=1, last=500),
+        from_ms=now - 60_000,
+        to_ms=now,
+        reason=telemetry_pb2.GAP_REASON_DROPPED,
+        samples=9,
+    )
+
+    async def scenario() -> uplink_pb2.Ack:
+        async with connected(place) as client:
+            await client.hello()
+            dropped.epoch = client.epoch.bytes
+            await client.send(dropped=dropped)
+            return await client.ack()
+
+    ack = asyncio.run(scenario())
+    assert [(part.first, part.last) for part in ack.taken] == [(1, 500)]
+    ((payload,),) = rows(place, "SELECT payload FROM log WHERE kind = 4")
+    (gap,) = telemetry_pb2.GapList.FromString(payload).gaps
+    assert (gap.from_ms, gap.to_ms, gap.reason) == (now - 60_000, now, telemetry_pb2.GAP_REASON_DROPPED)
+
+
+def test_heartbeats_become_liveness_and_the_end_of_the_session_is_noted(place: Place) -> None:
+    beat = uplink_pb2.Heartbeat(
+        now_ms=1, spool_frames=7, sources=[uplink_pb2.SourceStatus(source="machine", state="ok", cycle_seconds=0.5)]
+    )
+
+    async def scenario() -> None:
+        async with connected(place) as client:
+            await client.hello()
+            await client.send(heartbeat=beat)
+            await client.define(1)
+            await client.frame(1, batch=batch([1], [0.5]))
+            await client.ack()
+
+    asyncio.run(scenario())
+    ((since, heartbeat, version),) = rows(place, "SELECT connected_at, heartbeat, version FROM satellite_liveness")
+    assert since is None
+    assert version == "0.1.0"
+    assert heartbeat["spool_frames"] == 7
+    assert heartbeat["sources"][0]["cycle_seconds"] == 0.5
+
+
+@pytest.fixture(params=["fsync", "full_page_writes", "synchronous_commit"])
+def careless(request: pytest.FixtureRequest, place: Place) -> Iterator[str]:
+    """Turn a setting off for as long as the test runs."""
+    name = sql.Identifier(request.param)
+    with psycopg.connect(place.settings.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(name))
+        connection.execute("SELECT pg_reload_conf()")
+        yield request.param
+        connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(name))
+        connection.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: rows(place, f"SHOW {request.param}") == [("on",)], 10, f"{request.param} on again")
+
+
+def test_a_gateway_does_not_start_on_a_database_that_may_lose_commits(place: Place, careless: str) -> None:
+    wait_for(lambda: rows(place, f"SHOW {careless}") == [("off",)], 10, f"{careless} off")
+    with pytest.raises(NotDurableError, match=f"{careless} = off"):
+        asyncio.run(serve(place.settings, asyncio.Event()))
+
+
+def test_a_session_on_another_gateway_fences_too_and_is_named(place: Place) -> None:
+    async def scenario() -> SessionOverError:
+        folder = place.certificates()
+        trust = folder / "trust.pem"
+        async with (
+            gateway(place) as one,
+            gateway(place) as two,
+            channel(one, folder, trust) as first,
+            channel(two, folder, trust) as second,
+            session(first) as older,
+            session(second) as newer,
+        ):
+            await older.hello()
+            await older.define(1)
+            newer.epoch = older.epoch
+            await newer.hello()
+            await older.frame(1, batch=batch([1], [0.5]))
+            with pytest.raises(SessionOverError) as over:
+                await older.ack()
+            return over.value
+
+    over = asyncio.run(scenario())
+    assert over.code is grpc.StatusCode.ABORTED
+    assert "session 1 " in over.details
+    assert "session 2" in over.details
+    assert rows(place, "SELECT count(*) FROM log") == [(0,)]
+
+
+def test_a_taken_port_is_a_clear_error(place: Place) -> None:
+    async def scenario() -> None:
+        async with gateway(place) as port:
+            taken = dataclasses.replace(place.settings, grpc_port=port)
+            with pytest.raises(GatewayError, match=str(port)):
+                await serve(taken, asyncio.Event())
+
+    asyncio.run(scenario())
+
+
+def test_a_gateway_that_waits_for_its_database_can_be_stopped(place: Place, tmp_path: Path) -> None:
+    away = dataclasses.replace(place.settings, database_url=f"postgresql://x@/x?host={tmp_path}")
+
+    async def scenario() -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(serve(away, stop))
+        stop.set()
+        await asyncio.wait_for(task, 30)
+
+    asyncio.run(scenario())
+
+
+def test_numbers_that_can_not_be_end_the_session(place: Place) -> None:
+    async def send(client: Client, case: int) -> None:
+        if case == 0:
+            await client.frame(0, batch=batch([1], [0.5]))
+        elif case == 1:
+            await client.define(1, first=5)
+        else:
+            client.epoch = uuid.uuid4()
+            await client.frame(1, batch=batch([1], [0.5]))
+
+    async def scenario() -> list[str]:
+        sentences = []
+        folder = place.certificates()
+        async with gateway(place) as port, channel(port, folder, folder / "trust.pem") as opened:
+            for case in range(3):
+                async with session(opened) as client:
+                    await client.hello()
+                    await send(client, case)
+                    with pytest.raises(SessionOverError) as over:
+                        await client.ack()
+                    sentences.append(over.value.details)
+        return sentences
+
+    zero, hole, foreign = asyncio.run(scenario())
+    assert "sequence 0" in zero
+    assert "the next one is 1" in hole
+    assert "was not offered" in foreign
+
+
+def test_columns_of_the_three_time_scopes_are_stored(place: Place) -> None:
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    message = batch([1, 2], [1.0, 2.0, 3.0, 4.0], times=encode(np.array([now - 1000, now])))
+    resource = telemetry_pb2.Block(metric=METRIC, scope=telemetry_pb2.TIME_SCOPE_RESOURCE)
+    resource.series.CopyFrom(encode(np.array([1, 2])))
+    resource.times.CopyFrom(encode(np.array([1, 0])))
+    resource.values.CopyFrom(encode(np.array([5.0, 6.0])))
+    sample = telemetry_pb2.Block(metric=METRIC, scope=telemetry_pb2.TIME_SCOPE_SAMPLE)
+    sample.series.CopyFrom(encode(np.array([1, 1, 2])))
+    sample.times.CopyFrom(encode(np.array([-5000, 10, 2000])))
+    sample.values.CopyFrom(encode(np.array([7.0, 8.0, 9.0])))
+    message.blocks.extend([resource, sample])
+
+    async def scenario() -> uplink_pb2.Ack:
+        async with connected(place) as client:
+            await client.hello()
+            await client.define(2)
+            await client.frame(1, batch=message)
+            return await client.ack()
+
+    ack = asyncio.run(scenario())
+    assert not ack.refused
+    ((first, last, samples, offsets),) = rows(place, "SELECT first_ms, last_ms, samples, offsets FROM log")
+    assert (first, last, samples, len(offsets)) == (now - 6000, now + 1000, 9, 4)
