@@ -1,0 +1,1 @@
+"""Live values: the newest of each series, and a stream of them."""

@@ -1,0 +1,1 @@
+"""Samples of series over a range of time."""

@@ -1,0 +1,1 @@
+"""What is observed, and what is known of it."""

@@ -1,0 +1,1 @@
+"""The satellites and how they do."""

@@ -1,0 +1,53 @@
+"""Satellites as the API tells them.
+
+The one promise: a satellite counts as seen by the database's clock and its last heartbeat, and by nothing else.
+"""
+
+from typing import Any
+
+from metaconsole.store import overview
+from metaconsole.store.database import Connection
+from metaconsole.store.overview import SatelliteRow
+from metaconsole.store.scope import Scope
+from metaconsole.web.heartbeat import instant, integer, number
+
+
+def satellites(connection: Connection, scope: Scope) -> list[dict[str, Any]]:
+    """Return every satellite with its health."""
+    now = overview.now_ms(connection)
+    return [_item(row, now) for row in overview.satellites(connection, scope)]
+
+
+def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
+    beat = row.heartbeat
+    oldest = instant(beat, "oldest_unsent_ms")
+    return {
+        "id": row.id,
+        "name": row.name,
+        "site": row.site,
+        "state": _state(row, now),
+        "created": row.created,
+        "seen_at": row.seen,
+        "connected_at": row.connected,
+        "peer": row.peer,
+        "version": row.version,
+        "clock_offset_ms": row.clock_offset_ms,
+        "head": row.head,
+        "spool_frames": integer(beat, "spool_frames"),
+        "spool_bytes": integer(beat, "spool_bytes"),
+        "oldest_unsent": oldest,
+        "lag_ms": max(0, (row.seen or now) - row.clock_offset_ms - oldest) if oldest is not None else 0,
+        "frames_produced": integer(beat, "frames_produced"),
+        "frames_refused": integer(beat, "frames_refused"),
+        "rss_bytes": number(beat, "rss_bytes"),
+        "cpu_seconds": number(beat, "cpu_seconds"),
+        "readers": row.readers,
+    }
+
+
+def _state(row: SatelliteRow, now: int) -> str:
+    if row.revoked is not None:
+        return "revoked"
+    if row.seen is None:
+        return "never"
+    return "seen" if row.is_seen(now) else "unknown"

@@ -1,0 +1,1 @@
+"""The sites and how they stand."""

@@ -1,0 +1,1 @@
+"""The configured endpoints that satellites poll."""

@@ -1,0 +1,1 @@
+"""Whether the metaconsole lives, is ready, and how it does."""

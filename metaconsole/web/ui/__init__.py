@@ -1,0 +1,1 @@
+"""What all pages of the dashboard share: templates, languages, words, states and number formats."""
