@@ -1,0 +1,282 @@
+"""The metaconsole's commands. They import late, so that each process holds only what it needs.
+
+The promise: what goes wrong is one sentence on stderr and exit status 1; a secret is alone on stdout.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from metaconsole.home import ENVIRONMENT, Home, HomeError, default_home
+from metaconsole.postgres_place import PostgresError
+from metaconsole.process import log_to_stderr, run_until_signal
+from metaconsole.settings import Settings
+from shared import lifeline as lifelines
+
+if find_spec("psycopg") is None:  # importing it here would be too early for the web, whose workers are patched first
+    raise ModuleNotFoundError("the metaconsole's packages are not installed", name="psycopg")
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_home = click.option(
+    "--home", envvar=ENVIRONMENT, type=click.Path(file_okay=False, path_type=Path), default=default_home,
+    help="The folder of everything; default $NEPHOSCOPE_HOME or ~/.local/share/nephoscope.",
+)  # fmt: skip
+_lifeline = click.option("--lifeline", type=int, hidden=True, help="End when this pipe ends.")
+_PORT = click.IntRange(1, 65535)
+
+
+def _http(command: _F) -> _F:
+    command = click.option("--http-host", default="127.0.0.1", show_default=True, help="Address of the web.")(command)
+    return click.option("--http-port", type=_PORT, default=8080, show_default=True, help="Port of the web.")(command)
+
+
+def _grpc(command: _F) -> _F:
+    command = click.option("--grpc-host", default="127.0.0.1", show_default=True, help="Address of the gateway.")(
+        command
+    )
+    return click.option("--grpc-port", type=_PORT, default=7443, show_default=True, help="Port of the gateway.")(
+        command
+    )
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn what can go wrong outside the program into a sentence."""
+    from psycopg import OperationalError
+
+    from metaconsole.auth.accounts import AccountError
+    from metaconsole.store.pool import StoreUnavailableError
+
+    try:
+        yield
+    except (AccountError, HomeError, OperationalError, PostgresError, StoreUnavailableError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()
+
+
+@click.command()
+@_home
+@_http
+@_grpc
+@click.option("--site", help="The site of the satellite on this machine, at the first start; default home.")
+def up(home: Path, site: str | None, http_host: str, http_port: int, grpc_host: str, grpc_port: int) -> None:
+    """Run everything on this machine: database, metaconsole and a satellite that watches it."""
+    from metaconsole import supervisor
+
+    options = supervisor.Options(site, http_host, http_port, grpc_host, grpc_port)
+    try:
+        supervisor.up(Home(home.absolute()), options, _say)
+    except supervisor.UpError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@_home
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(home: Path, yes: bool) -> None:
+    """Remove a home with its database and all its history, the folder outside it included."""
+    target = Home(home.absolute())
+    outside = target.outside()
+    if not yes:
+        also = f" and {outside}" if outside else ""
+        click.confirm(f"Remove {target.path}{also} with all history?", abort=True, err=True)
+    with _sentences():
+        target.purge()
+
+
+@click.group()
+def metaconsole() -> None:
+    """Run a part of the metaconsole by itself."""
+
+
+@metaconsole.command()
+@_home
+@_grpc
+@_lifeline
+def gateway(home: Path, grpc_host: str, grpc_port: int, lifeline: int | None) -> None:
+    """Take what satellites send."""
+    settings = _settings(home, lifeline, grpc_host=grpc_host, grpc_port=grpc_port)
+    from metaconsole.gateway.server import GatewayError, serve
+    from metaconsole.store.database import NotDurableError
+
+    try:
+        run_until_signal(serve, settings)
+    except (GatewayError, NotDurableError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@metaconsole.command()
+@_home
+@_lifeline
+def readers(home: Path, lifeline: int | None) -> None:
+    """Read the log: the live view and what else follows it."""
+    settings = _settings(home, lifeline)
+    from metaconsole.readers.run import serve
+
+    run_until_signal(serve, settings)
+
+
+@metaconsole.command()
+@_home
+@_http
+@_lifeline
+def web(home: Path, http_host: str, http_port: int, lifeline: int | None) -> None:
+    """Serve the dashboard and the API."""
+    settings = _settings(home, None, http_host=http_host, http_port=http_port)
+    from metaconsole.web.server import ListenError, run
+
+    try:
+        run(settings, lifeline)
+    except ListenError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@metaconsole.command(hidden=True)
+@_home
+@click.option("--lifeline", type=int, required=True)
+def keep_postgresql(home: Path, lifeline: int) -> None:
+    """Keep the embedded PostgreSQL."""
+    from metaconsole.keeper import keep
+
+    sys.exit(keep(Home(home.absolute()), lifeline))
+
+
+@metaconsole.command()
+@_home
+def migrate(home: Path) -> None:
+    """Bring the database's schema up to this program's."""
+    from metaconsole.store.database import connect
+    from metaconsole.store.migrate import MigrationError
+    from metaconsole.store.migrate import migrate as apply
+
+    with _sentences(), connect(_url(home), statement_timeout=0) as connection:
+        try:
+            applied = apply(connection)
+        except MigrationError as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"applied: {', '.join(map(str, applied)) or 'nothing, the schema is up to date'}", err=True)
+
+
+@metaconsole.command()
+@_home
+@click.option("--site", required=True, help="The site, made when it is missing.")
+@click.option("--name", required=True, help="The satellite's name, unique in the site.")
+@click.option("--uplink", required=True, metavar="HOST:PORT", help="Where that satellite reaches the gateway.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder to write.")
+def issue_satellite(home: Path, site: str, name: str, uplink: str, out: Path) -> None:
+    """Write the folder with which a satellite elsewhere starts: settings, certificate, key and trust."""
+    from metaconsole.issue import issue
+
+    with _sentences():
+        issue(Home(home.absolute()), _url(home), site, name, uplink, out)
+    click.echo(
+        f"{out} is ready: take it there privately, and run nephoscope satellite run --config …/satellite.toml", err=True
+    )
+
+
+@click.group()
+def token() -> None:
+    """Tokens of the API."""
+
+
+@token.command("create")
+@_home
+@click.option("--name", required=True, help="What the token is for, unique.")
+@click.option("--scope", required=True, type=click.Choice(["read", "write", "admin"]))
+def create_token(home: Path, name: str, scope: str) -> None:
+    """Print a new token, which is not kept anywhere."""
+    from metaconsole.auth import accounts
+
+    with _sentences():
+        click.echo(accounts.create_token(_url(home), name, scope))
+
+
+@click.group()
+def user() -> None:
+    """People who sign in."""
+
+
+@user.command("create")
+@_home
+@click.argument("name")
+@click.option("--role", required=True, help="viewer, operator, admin or auditor.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from stdin; without, only a link signs in.")
+def create_user(home: Path, name: str, role: str, password_stdin: bool) -> None:
+    """Create an account on all sites."""
+    from metaconsole.auth import accounts
+
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    with _sentences():
+        accounts.create_account(_url(home), name, password, role)
+    click.echo(f"account {name} is made, role {role}", err=True)
+
+
+@user.command()
+@_home
+@click.argument("name")
+@click.option("--minutes", type=click.IntRange(1, 1440), default=10, show_default=True)
+def sign_in_link(home: Path, name: str, minutes: int) -> None:
+    """Print a link that signs the account in once."""
+    from metaconsole.auth import accounts
+
+    with _sentences():
+        running = Home(home.absolute()).running()
+        secret = accounts.create_sign_in_link(running.database_url, name, minutes)
+        click.echo(f"{running.http_url}/sign-in/link/{secret}")
+
+
+@click.group()
+def site() -> None:
+    """Sites."""
+
+
+@site.command("add")
+@_home
+@click.argument("name")
+@click.option("--title", default="", help="What people call it; default its name.")
+def add_site(home: Path, name: str, title: str) -> None:
+    """Make a site."""
+    from metaconsole.store.pool import connect
+    from metaconsole.store.sites import ensure_site
+
+    with _sentences(), connect(_url(home)) as connection:
+        ensure_site(connection, name, title)
+
+
+@site.command("list")
+@_home
+def list_sites(home: Path) -> None:
+    """Print the sites' names and titles."""
+    from metaconsole.store import sites
+    from metaconsole.store.pool import connect
+
+    with _sentences(), connect(_url(home)) as connection:
+        found = sites.list_sites(connection)
+    for entry in found:
+        click.echo(f"{entry.name}\t{entry.title}")
+
+
+def _url(home: Path) -> str:
+    return Home(home.absolute()).database_url()
+
+
+def _settings(home: Path, lifeline: int | None, **listen: Any) -> Settings:
+    """Watch the lifeline, and read from the home what a process needs."""
+    if lifeline is not None:
+        lifelines.watch(lifeline)
+    log_to_stderr()
+    place = Home(home.absolute())
+    try:
+        return Settings(database_url=place.database_url(), run=place.run, pki=place.pki, **listen)
+    except HomeError as error:
+        raise click.ClickException(str(error)) from error
