@@ -1,0 +1,1 @@
+"""Faults as tests: the accounting is exact whatever is killed, cut or corrupted."""

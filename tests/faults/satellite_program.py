@@ -1,0 +1,68 @@
+"""The satellite of the accounting test: the real one, with the ledger's collector and a line in the ledger per batch.
+
+`python -m faults.satellite_program CONFIG LEDGER`; frames that were offered again and found to be taken are counted in
+LEDGER.replayed, one line of a number each time.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from fixtures import accounting
+from fixtures.accounting import FrameId, Produced
+
+from faults.ledger_collector import LedgerCollector
+from satellite import session
+from satellite.run import run
+from shared.batches import decode_times, samples_of
+from shared.pb import uplink_pb2
+
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+class Noting:
+    """Writes both files; a line is one write, which SIGKILL can't tear."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = os.open(ledger, _APPEND, 0o600)
+        self._replayed = os.open(ledger.with_suffix(".replayed"), _APPEND, 0o600)
+
+    def appended(self, frame: uplink_pb2.Frame) -> None:
+        """Note a batch whose append has returned."""
+        if not frame.HasField("batch"):
+            return
+        batch = frame.batch
+        times = decode_times(batch)
+        samples = sum(samples_of(block, len(times)) for block in batch.blocks)
+        number = FrameId(UUID(bytes=frame.epoch), frame.sequence)
+        accounting.note(self._ledger, Produced(number, batch.source, batch.plan, samples, tuple(times.tolist())))
+
+    def watch_replays(self) -> None:
+        """Count what Welcome and Ack say of frames that had been taken before this session offered them."""
+        take_welcome, take_ack = session.Session._take_welcome, session.Session._take_ack
+
+        async def welcome(self: session.Session, message: uplink_pb2.Welcome) -> None:
+            noting.count(part for state in message.epochs for part in state.taken)
+            await take_welcome(self, message)
+
+        async def ack(self: session.Session, message: uplink_pb2.Ack) -> None:
+            noting.count(message.replayed)
+            await take_ack(self, message)
+
+        noting = self
+        setattr(session.Session, "_take_welcome", welcome)  # noqa: B010  # what mypy calls assigning to a method
+        setattr(session.Session, "_take_ack", ack)  # noqa: B010
+
+    def count(self, ranges: Iterable[uplink_pb2.SequenceRange]) -> None:
+        """Add the frames of some ranges to the count."""
+        if frames := sum(part.last - part.first + 1 for part in ranges):
+            os.write(self._replayed, f"{frames}\n".encode())
+
+
+if __name__ == "__main__":
+    noting = Noting(Path(sys.argv[2]))
+    noting.watch_replays()
+    sys.exit(run(Path(sys.argv[1]), collectors={"ledger": LedgerCollector}, on_append=noting.appended))

@@ -1,0 +1,21 @@
+"""Schema and data of a database as text that two runs agree on."""
+
+import re
+from typing import Final
+
+from fixtures.stack import Database
+
+_NOISE: Final = re.compile(r"^(--.*|\\(un)?restrict .*|)\n", re.MULTILINE)
+# The log's partitions are named after the day, so they belong to the data.
+_DUMP: Final = ("--no-owner", "--no-privileges")
+_SCHEMA: Final = (*_DUMP, "--schema-only", "--exclude-table=log_*", "--exclude-schema=pg_*")
+
+
+def schema(database: Database) -> str:
+    """Return the schema without comments, without the log's partitions, in pg_dump's own order."""
+    return _NOISE.sub("", database.client("pg_dump", *_SCHEMA))
+
+
+def data(database: Database) -> str:
+    """Return the whole database, schema and partitions included, as psql restores it."""
+    return database.client("pg_dump", *_DUMP)
