@@ -6,7 +6,7 @@ The one promise: a frame is sent only after the definitions that it uses, and is
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 import grpc
@@ -20,6 +20,7 @@ from satellite.spool_epoch import SpoolEpoch
 from shared import __version__
 from shared.failpoints import failpoint
 from shared.pb import actions_pb2, telemetry_pb2, uplink_pb2, uplink_pb2_grpc
+from shared.tasks import first_of
 
 _log = logging.getLogger(__name__)
 PROTOCOL_MAJOR: Final = 1
@@ -96,7 +97,7 @@ class Session:
             if not first.HasField("welcome"):
                 raise SessionEndedError("the metaconsole did not begin with a Welcome; upgrade it")
             await self._take_welcome(first.welcome)
-            await _first_of(self._receive(), self._send(), self._beat())
+            await first_of(self._receive(), self._send(), self._beat())
         finally:
             self._call.cancel()
 
@@ -206,7 +207,7 @@ class Session:
 
     async def _declare_lost(self) -> None:
         for epoch in self._spool.epochs:
-            for first, last in epoch.lost if epoch.id in self._offered else ():
+            for first, last in list(epoch.lost) if epoch.id in self._offered else ():
                 begin, end = epoch.span(first, last)
                 dropped = uplink_pb2.Dropped(
                     epoch=epoch.id,
@@ -317,16 +318,3 @@ class Session:
 
 def _pairs(ranges: Iterable[uplink_pb2.SequenceRange]) -> list[tuple[int, int]]:
     return [(item.first, item.last) for item in ranges if item.first <= item.last]
-
-
-async def _first_of(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends, and end the others with it."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -31,6 +31,7 @@ _DISCOVER_EVERY: Final = 60.0
 _AFTER_EVENT: Final = 0.5  # seconds from an event to the inventory that it changed
 _EVENTS_WITHIN: Final = 0.2  # seconds that events wait for company
 _EVENTS_AT_ONCE: Final = 500
+_EVENTS_WAITING: Final = 20_000
 _LONGEST_BACKOFF: Final = 60.0
 _REOPEN_AFTER: Final = 3  # failures in a row
 _SHORTEST_OPEN: Final = 10.0  # seconds for open and discover, where the plans allow less
@@ -341,8 +342,11 @@ class SourceRunner:
                 try:
                     async with aclosing(self.collector.events()) as events:  # type: ignore[type-var]
                         async for event in events:
-                            waiting.append(event)
                             arrived.set()
+                            if len(waiting) >= _EVENTS_WAITING:  # the disk is full, and memory is not to follow
+                                self._tell(f"more than {_EVENTS_WAITING} events wait: newer ones are left out")
+                                continue
+                            waiting.append(event)
                             wait = 1.0
                     break
                 except Exception as error:  # noqa: BLE001 - as for a cycle

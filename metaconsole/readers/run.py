@@ -13,6 +13,7 @@ from metaconsole.settings import Settings
 from metaconsole.store.database import UnavailableError, connected
 from metaconsole.store.partitions import ensure_log_partitions
 from metaconsole.store.positions import listen, wait_for_notification
+from shared.tasks import first_of
 
 PARTITIONS_SECONDS: Final = 3600.0
 _log = logging.getLogger(__name__)
@@ -22,22 +23,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run all readers until stop is set; one that dies ends the process visibly."""
     url = settings.database_url
     loops = [ReaderLoop(url, FactsReader()), ReaderLoop(url, LiveReader(settings.run))]
-    tasks = [asyncio.create_task(loop.run()) for loop in loops]
-    tasks += [asyncio.create_task(_ring(url, loops)), asyncio.create_task(_keep_partitions(url))]
-    tasks.append(asyncio.create_task(_wait(stop)))
     _log.info("the readers run", extra={"event": "readers.run"})
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _wait(stop: asyncio.Event) -> None:
-    await stop.wait()
+    await first_of(*(loop.run() for loop in loops), _ring(url, loops), _keep_partitions(url), stop.wait())
 
 
 async def _ring(url: str, loops: Sequence[ReaderLoop]) -> None:

@@ -226,3 +226,28 @@ def test_inventory_is_full_first_then_deltas_and_full_when_asked(rig: Rig) -> No
     assert (second.full, second.base_revision, [r.key for r in second.resources]) == (False, first.revision, ["h2"])
     assert (third.full, [r.key for r in third.resources]) == (True, ["h1", "h2"])
     assert [e.id for frame in rig.frames for e in frame.events.events] == ["e1"]
+
+
+def test_events_of_a_full_disk_wait_and_their_number_is_bounded(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("satellite.source._EVENTS_WAITING", 3)
+
+    def happen(number: int) -> None:
+        rig.collector.arrivals.put_nowait(Event(f"e{number}", rig.clock.now_ms(), "host.up", "it is there"))
+
+    def told() -> list[str]:
+        return [event.id for frame in rig.frames for event in frame.events.events]
+
+    async def scenario() -> None:
+        rig.full = True
+        for number in range(5):
+            happen(number)
+        await wait_until(lambda: "more than 3 events wait" in caplog.text, 10, "the bound is reached")
+        assert told() == []
+        rig.full = False
+        happen(5)
+        await wait_until(lambda: len(told()) >= 3, 10, "what waited is spooled")
+
+    rig.drive(lambda: rig.batches, scenario)
+    assert told()[:3] == ["e0", "e1", "e2"]
