@@ -76,7 +76,14 @@ class AsyncDatabase:
 
     def __init__(self, url: str, *, size: int = 4, application: str = "nephoscope") -> None:
         self._pool: AsyncPool = AsyncConnectionPool(
-            url, min_size=0, max_size=size, open=False, timeout=CONNECT_SECONDS, kwargs=_parameters(30.0, application)
+            url,
+            min_size=0,
+            max_size=size,
+            open=False,
+            timeout=CONNECT_SECONDS,
+            kwargs=_parameters(30.0, application),
+            # What a restart of PostgreSQL broke is replaced, not handed out.
+            check=AsyncConnectionPool.check_connection,
         )
 
     async def open(self) -> None:

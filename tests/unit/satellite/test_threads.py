@@ -33,21 +33,21 @@ def test_calls_that_hang_hold_two_threads_and_no_more() -> None:
     release = threading.Event()
 
     async def scenario() -> None:
-        context = SourceContext("hangs", "home", threads := SourceThreads("hangs"), FakeClock())
+        context = SourceContext("stuck", "home", threads := SourceThreads("stuck"), FakeClock())
         for _ in range(2):
             with pytest.raises(TimeoutError):
                 async with within(0.05):
                     await context.call(release.wait)
         with pytest.raises(SourceBusyError, match="still hold its threads"):
             await context.call(time.time)
-        assert _running("hangs") == 2
+        assert _running("stuck") == 2
         release.set()
         with_room = lambda: threads._stuck == 0  # noqa: E731
         await wait_until(with_room, 5, "the threads come back")
         assert await context.call(abs, -1) == 1
-        assert _running("hangs") == 2
+        assert _running("stuck") == 2
         threads.stop()
-        await wait_until(lambda: not _running("hangs"), 5, "the threads end")
+        await wait_until(lambda: not _running("stuck"), 5, "the threads end")
 
     asyncio.run(scenario())
 
