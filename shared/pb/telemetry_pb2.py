@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnephoscope/v1/telemetry.proto\x12\rnephoscope.v1\"\x89\x01\n\x06\x43olumn\x12)\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x17.nephoscope.v1.Encoding\x12\x0f\n\x07version\x18\x02 \x01(\r\x12&\n\x04type\x18\x03 \x01(\x0e\x32\x18.nephoscope.v1.ValueType\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"8\n\x0bResourceRef\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\"\xd4\x01\n\x10SeriesDefinition\x12\n\n\x02id\x18\x01 \x01(\x04\x12,\n\x08resource\x18\x02 \x01(\x0b\x32\x1a.nephoscope.v1.ResourceRef\x12\x0e\n\x06metric\x18\x03 \x01(\t\x12\x43\n\nattributes\x18\x04 \x03(\x0b\x32/.nephoscope.v1.SeriesDefinition.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"X\n\x11SeriesDefinitions\x12\r\n\x05\x65poch\x18\x01 \x01(\x0c\x12\x34\n\x0b\x64\x65\x66initions\x18\x02 \x03(\x0b\x32\x1f.nephoscope.v1.SeriesDefinition\"\xb4\x01\n\x05\x42lock\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\'\n\x05scope\x18\x02 \x01(\x0e\x32\x18.nephoscope.v1.TimeScope\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12$\n\x05times\x18\x04 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12%\n\x06values\x18\x05 \x01(\x0b\x32\x15.nephoscope.v1.Column\"\xad\x01\n\x05\x42\x61tch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\x12$\n\x05times\x18\x04 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12\x14\n\x0cmonotonic_ns\x18\x05 \x01(\x03\x12\x0f\n\x07\x62oot_id\x18\x06 \x01(\x0c\x12$\n\x06\x62locks\x18\x07 \x03(\x0b\x32\x14.nephoscope.v1.Block\"\xab\x01\n\x03Gap\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12,\n\x08resource\x18\x03 \x01(\x0b\x32\x1a.nephoscope.v1.ResourceRef\x12\x0f\n\x07\x66rom_ms\x18\x04 \x01(\x03\x12\r\n\x05to_ms\x18\x05 \x01(\x03\x12(\n\x06reason\x18\x06 \x01(\x0e\x32\x18.nephoscope.v1.GapReason\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\"+\n\x07GapList\x12 \n\x04gaps\x18\x01 \x03(\x0b\x32\x12.nephoscope.v1.Gap*d\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45NCODING_RAW\x10\x01\x12\x13\n\x0f\x45NCODING_PCODEC\x10\x02\x12\x17\n\x13\x45NCODING_ARITHMETIC\x10\x03*O\n\tValueType\x12\x1a\n\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUE_TYPE_F64\x10\x01\x12\x12\n\x0eVALUE_TYPE_I64\x10\x02*m\n\tTimeScope\x12\x1a\n\x16TIME_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10TIME_SCOPE_BATCH\x10\x01\x12\x17\n\x13TIME_SCOPE_RESOURCE\x10\x02\x12\x15\n\x11TIME_SCOPE_SAMPLE\x10\x03*\x97\x02\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12GAP_REASON_OVERRUN\x10\x01\x12\x1a\n\x16GAP_REASON_UNREACHABLE\x10\x02\x12\x15\n\x11GAP_REASON_DENIED\x10\x03\x12\x14\n\x10GAP_REASON_ERROR\x10\x04\x12\x16\n\x12GAP_REASON_RESTART\x10\x05\x12\x16\n\x12GAP_REASON_DROPPED\x10\x06\x12\x13\n\x0fGAP_REASON_SKEW\x10\x07\x12\x16\n\x12GAP_REASON_REFUSED\x10\x08\x12\x14\n\x10GAP_REASON_LEASE\x10\t\x12\x1a\n\x16GAP_REASON_MAINTENANCE\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnephoscope/v1/telemetry.proto\x12\rnephoscope.v1\"\x89\x01\n\x06\x43olumn\x12)\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x17.nephoscope.v1.Encoding\x12\x0f\n\x07version\x18\x02 \x01(\r\x12&\n\x04type\x18\x03 \x01(\x0e\x32\x18.nephoscope.v1.ValueType\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x05 \x01(\x0c\"8\n\x0bResourceRef\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\"\xd4\x01\n\x10SeriesDefinition\x12\n\n\x02id\x18\x01 \x01(\x04\x12,\n\x08resource\x18\x02 \x01(\x0b\x32\x1a.nephoscope.v1.ResourceRef\x12\x0e\n\x06metric\x18\x03 \x01(\t\x12\x43\n\nattributes\x18\x04 \x03(\x0b\x32/.nephoscope.v1.SeriesDefinition.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"X\n\x11SeriesDefinitions\x12\r\n\x05\x65poch\x18\x01 \x01(\x0c\x12\x34\n\x0b\x64\x65\x66initions\x18\x02 \x03(\x0b\x32\x1f.nephoscope.v1.SeriesDefinition\"\xdb\x01\n\x05\x42lock\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\'\n\x05scope\x18\x02 \x01(\x0e\x32\x18.nephoscope.v1.TimeScope\x12%\n\x06series\x18\x03 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12$\n\x05times\x18\x04 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12%\n\x06values\x18\x05 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12%\n\x06starts\x18\x06 \x01(\x0b\x32\x15.nephoscope.v1.Column\"\xad\x01\n\x05\x42\x61tch\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\x12$\n\x05times\x18\x04 \x01(\x0b\x32\x15.nephoscope.v1.Column\x12\x14\n\x0cmonotonic_ns\x18\x05 \x01(\x03\x12\x0f\n\x07\x62oot_id\x18\x06 \x01(\x0c\x12$\n\x06\x62locks\x18\x07 \x03(\x0b\x32\x14.nephoscope.v1.Block\"\xab\x01\n\x03Gap\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12,\n\x08resource\x18\x03 \x01(\x0b\x32\x1a.nephoscope.v1.ResourceRef\x12\x0f\n\x07\x66rom_ms\x18\x04 \x01(\x03\x12\r\n\x05to_ms\x18\x05 \x01(\x03\x12(\n\x06reason\x18\x06 \x01(\x0e\x32\x18.nephoscope.v1.GapReason\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\"+\n\x07GapList\x12 \n\x04gaps\x18\x01 \x03(\x0b\x32\x12.nephoscope.v1.Gap*d\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45NCODING_RAW\x10\x01\x12\x13\n\x0f\x45NCODING_PCODEC\x10\x02\x12\x17\n\x13\x45NCODING_ARITHMETIC\x10\x03*O\n\tValueType\x12\x1a\n\x16VALUE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0eVALUE_TYPE_F64\x10\x01\x12\x12\n\x0eVALUE_TYPE_I64\x10\x02*m\n\tTimeScope\x12\x1a\n\x16TIME_SCOPE_UNSPECIFIED\x10\x00\x12\x14\n\x10TIME_SCOPE_BATCH\x10\x01\x12\x17\n\x13TIME_SCOPE_RESOURCE\x10\x02\x12\x15\n\x11TIME_SCOPE_SAMPLE\x10\x03*\x97\x02\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12GAP_REASON_OVERRUN\x10\x01\x12\x1a\n\x16GAP_REASON_UNREACHABLE\x10\x02\x12\x15\n\x11GAP_REASON_DENIED\x10\x03\x12\x14\n\x10GAP_REASON_ERROR\x10\x04\x12\x16\n\x12GAP_REASON_RESTART\x10\x05\x12\x16\n\x12GAP_REASON_DROPPED\x10\x06\x12\x13\n\x0fGAP_REASON_SKEW\x10\x07\x12\x16\n\x12GAP_REASON_REFUSED\x10\x08\x12\x14\n\x10GAP_REASON_LEASE\x10\t\x12\x1a\n\x16GAP_REASON_MAINTENANCE\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +33,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SERIESDEFINITION_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_SERIESDEFINITION_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_ENCODING']._serialized_start=1129
-  _globals['_ENCODING']._serialized_end=1229
-  _globals['_VALUETYPE']._serialized_start=1231
-  _globals['_VALUETYPE']._serialized_end=1310
-  _globals['_TIMESCOPE']._serialized_start=1312
-  _globals['_TIMESCOPE']._serialized_end=1421
-  _globals['_GAPREASON']._serialized_start=1424
-  _globals['_GAPREASON']._serialized_end=1703
+  _globals['_ENCODING']._serialized_start=1168
+  _globals['_ENCODING']._serialized_end=1268
+  _globals['_VALUETYPE']._serialized_start=1270
+  _globals['_VALUETYPE']._serialized_end=1349
+  _globals['_TIMESCOPE']._serialized_start=1351
+  _globals['_TIMESCOPE']._serialized_end=1460
+  _globals['_GAPREASON']._serialized_start=1463
+  _globals['_GAPREASON']._serialized_end=1742
   _globals['_COLUMN']._serialized_start=49
   _globals['_COLUMN']._serialized_end=186
   _globals['_RESOURCEREF']._serialized_start=188
@@ -52,11 +52,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERIESDEFINITIONS']._serialized_start=461
   _globals['_SERIESDEFINITIONS']._serialized_end=549
   _globals['_BLOCK']._serialized_start=552
-  _globals['_BLOCK']._serialized_end=732
-  _globals['_BATCH']._serialized_start=735
-  _globals['_BATCH']._serialized_end=908
-  _globals['_GAP']._serialized_start=911
-  _globals['_GAP']._serialized_end=1082
-  _globals['_GAPLIST']._serialized_start=1084
-  _globals['_GAPLIST']._serialized_end=1127
+  _globals['_BLOCK']._serialized_end=771
+  _globals['_BATCH']._serialized_start=774
+  _globals['_BATCH']._serialized_end=947
+  _globals['_GAP']._serialized_start=950
+  _globals['_GAP']._serialized_end=1121
+  _globals['_GAPLIST']._serialized_start=1123
+  _globals['_GAPLIST']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

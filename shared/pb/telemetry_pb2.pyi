@@ -115,18 +115,20 @@ class SeriesDefinitions(_message.Message):
     def __init__(self, epoch: _Optional[bytes] = ..., definitions: _Optional[_Iterable[_Union[SeriesDefinition, _Mapping]]] = ...) -> None: ...
 
 class Block(_message.Message):
-    __slots__ = ("metric", "scope", "series", "times", "values")
+    __slots__ = ("metric", "scope", "series", "times", "values", "starts")
     METRIC_FIELD_NUMBER: _ClassVar[int]
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    STARTS_FIELD_NUMBER: _ClassVar[int]
     metric: str
     scope: TimeScope
     series: Column
     times: Column
     values: Column
-    def __init__(self, metric: _Optional[str] = ..., scope: _Optional[_Union[TimeScope, str]] = ..., series: _Optional[_Union[Column, _Mapping]] = ..., times: _Optional[_Union[Column, _Mapping]] = ..., values: _Optional[_Union[Column, _Mapping]] = ...) -> None: ...
+    starts: Column
+    def __init__(self, metric: _Optional[str] = ..., scope: _Optional[_Union[TimeScope, str]] = ..., series: _Optional[_Union[Column, _Mapping]] = ..., times: _Optional[_Union[Column, _Mapping]] = ..., values: _Optional[_Union[Column, _Mapping]] = ..., starts: _Optional[_Union[Column, _Mapping]] = ...) -> None: ...
 
 class Batch(_message.Message):
     __slots__ = ("source", "plan", "interval_ms", "times", "monotonic_ns", "boot_id", "blocks")
