@@ -1,0 +1,103 @@
+-- What the compactor makes of the log. A sample is at any moment either in the log and not compacted, or in a part or a
+-- chunk, never in both: the rows below and the compactor's position change in one transaction.
+
+-- How far the compactor is with the log of a satellite, beside its reader_position: of the rows after that position and
+-- through `seen`, the samples before through_ms are in parts already; of the rows after `seen` none are.
+CREATE TABLE compaction (
+    site_id      bigint NOT NULL,
+    satellite_id uuid NOT NULL,
+    through_ms   bigint NOT NULL DEFAULT 0,
+    seen         bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (site_id, satellite_id)
+);
+
+-- One hour of up to 16 neighbouring series (slab = series_id / 16), as one compaction step found it: what comes late
+-- becomes further rows. All arrays have an element per series, in ascending order of series. content holds the samples
+-- of series[i] from byte ends[i-1] to ends[i] (metaconsole/store/pieces.py has the format), grids[i] names their times.
+-- The rest is the hour's aggregates. first_at, last_at and covered are milliseconds, the former two since the hour
+-- began. increase, covered, resets and starts are a counter's, held a state's ({"code": seconds}); else zero and null.
+-- No unique key: a row is written once, by a transaction that moves a position, and only ever deleted.
+CREATE TABLE part (
+    site_id   bigint NOT NULL,
+    slab      bigint NOT NULL,
+    hour      integer NOT NULL,  -- since 1970-01-01 00:00 UTC
+    series    bigint[] NOT NULL,
+    grids     bigint[] NOT NULL,
+    ends      integer[] NOT NULL,
+    samples   integer[] NOT NULL,
+    first_at  integer[] NOT NULL,
+    last_at   integer[] NOT NULL,
+    first     float8[] NOT NULL,
+    last      float8[] NOT NULL,
+    min       float8[] NOT NULL,
+    max       float8[] NOT NULL,
+    sum       float8[] NOT NULL,
+    increase  float8[] NOT NULL,
+    covered   integer[] NOT NULL,
+    resets    integer[] NOT NULL,
+    starts    bigint[] NOT NULL,
+    held      jsonb[] NOT NULL,
+    content   bytea NOT NULL
+) PARTITION BY RANGE (hour);
+ALTER TABLE part ALTER COLUMN content SET STORAGE EXTERNAL;
+CREATE INDEX part_by_slab ON part (site_id, slab, hour);
+
+-- Times that series share: a column of UTC milliseconds, named by a hash of its bytes.
+CREATE TABLE part_grid (
+    site_id bigint NOT NULL,
+    hour    integer NOT NULL,
+    grid    bigint NOT NULL,
+    times   bytea NOT NULL,
+    PRIMARY KEY (site_id, hour, grid)
+) PARTITION BY RANGE (hour);
+
+-- Days that have parts, and when the newest of them was written: once it is quiet, the parts become chunks and rollups.
+CREATE TABLE part_day (
+    site_id    bigint NOT NULL,
+    day        integer NOT NULL,  -- since 1970-01-01
+    changed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (site_id, day)
+);
+
+-- A UTC day of one series.
+CREATE TABLE chunk (
+    site_id   bigint NOT NULL,
+    series_id bigint NOT NULL,
+    day       integer NOT NULL,
+    samples   integer NOT NULL,
+    grid      bigint NOT NULL,
+    content   bytea NOT NULL,
+    PRIMARY KEY (site_id, series_id, day)
+) PARTITION BY RANGE (day);
+ALTER TABLE chunk ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE TABLE chunk_grid (
+    site_id bigint NOT NULL,
+    day     integer NOT NULL,
+    grid    bigint NOT NULL,
+    times   bytea NOT NULL,
+    PRIMARY KEY (site_id, day, grid)
+) PARTITION BY RANGE (day);
+
+-- The 24 hours of a UTC day of one series: all arrays have 24 elements, zero in an hour without samples. A counter has no
+-- min, max and sum; only a counter has increase, covered, resets and starts; only a state has held, {"code": [seconds]}.
+CREATE TABLE rollup (
+    site_id   bigint NOT NULL,
+    series_id bigint NOT NULL,
+    day       integer NOT NULL,
+    samples   integer[] NOT NULL,
+    first_at  integer[] NOT NULL,
+    last_at   integer[] NOT NULL,
+    first     float8[] NOT NULL,
+    last      float8[] NOT NULL,
+    min       float8[],
+    max       float8[],
+    sum       float8[],
+    increase  float8[],
+    covered   integer[],
+    resets    integer[],
+    starts    bigint[],
+    held      jsonb,
+    PRIMARY KEY (site_id, series_id, day)
+) PARTITION BY RANGE (day);
+
