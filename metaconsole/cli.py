@@ -128,6 +128,17 @@ def readers(home: Path, lifeline: int | None) -> None:
 
 @metaconsole.command()
 @_home
+@_lifeline
+def compactor(home: Path, lifeline: int | None) -> None:
+    """Rewrite the log into chunks and rollups."""
+    settings = _settings(home, lifeline)
+    from metaconsole.readers.run import serve_compaction
+
+    run_until_signal(serve_compaction, settings)
+
+
+@metaconsole.command()
+@_home
 @_http
 @_lifeline
 def web(home: Path, http_host: str, http_port: int, lifeline: int | None) -> None:

@@ -31,7 +31,7 @@ _RENEWAL_SECONDS: Final = 6 * 3600.0
 _OWN_SERVER_SECONDS: Final = 30.0
 _LATE_SECONDS: Final = 20.0
 # Below the 15 s in which all is gone. Who is asked together shares the seconds; PostgreSQL's are the keeper's own.
-_STOP_ORDER: Final = ((("satellite",), 3.0), (("web", "readers", "gateway"), 3.0), (("postgresql",), 8.0))
+_STOP_ORDER: Final = ((("satellite",), 3.0), (("web", "compactor", "readers", "gateway"), 3.0), (("postgresql",), 8.0))
 
 
 class UpError(Exception):
@@ -112,6 +112,7 @@ class Supervisor:
         http = ("--http-host", self._options.http_host, "--http-port", str(self._options.http_port))
         self._launch("gateway", "metaconsole", "gateway", "--home", str(self._home.path), *grpc)
         self._launch("readers", "metaconsole", "readers", "--home", str(self._home.path))
+        self._launch("compactor", "metaconsole", "compactor", "--home", str(self._home.path))
         self._launch("web", "metaconsole", "web", "--home", str(self._home.path), *http)
         self._launch("satellite", "satellite", "run", "--config", str(self._home.satellite / "satellite.toml"))
         await asyncio.to_thread(self._wait_ready)

@@ -77,6 +77,22 @@ def decode_values(column: pb.Column, count: int) -> F64 | I64:
     return decode_f64(column, count) if column.type == pb.VALUE_TYPE_F64 else decode_i64(column, count)
 
 
+def dtype_of(column: pb.Column) -> _Dtype:
+    """Return the type of a column's values."""
+    return np.dtype(np.float64) if column.type == pb.VALUE_TYPE_F64 else np.dtype(np.int64)
+
+
+def decode_into(column: pb.Column, target: npt.NDArray[Any]) -> None:
+    """Fill a contiguous array with a column that was checked before; raises ColumnError where it does not fit."""
+    if column.encoding == pb.ENCODING_PCODEC and column.version == VERSION:
+        try:
+            if standalone.simple_decompress_into(column.data, target).n_processed == len(target):
+                return
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ColumnError(f"the column is not a pcodec file of {target.dtype}: {error}") from error
+    target[:] = decode_values(column, len(target))
+
+
 def _decode(column: pb.Column, count: int, value_type: int, dtype: _Dtype) -> Any:
     if column.version != VERSION:
         raise ColumnError(f"column format version {column.version} is not known here (this program reads {VERSION})")

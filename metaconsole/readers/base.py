@@ -7,6 +7,7 @@ killed in between.
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, Protocol
 from uuid import UUID
@@ -24,32 +25,62 @@ _log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
-    """What is made of the log. Rows of other kinds than its own are passed by."""
+    """What is made of the log."""
 
     @property
     def name(self) -> str:
         """The name under which its positions are kept."""
 
-    @property
-    def kinds(self) -> frozenset[LogKind]:
-        """The kinds of rows that it wants."""
-
     async def prepare(self, connection: AsyncConnection) -> None:
         """Do what comes before the first row; called after each connect."""
 
-    async def process(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
-        """Put out the rows of one satellite, in order, inside the transaction that moves the position."""
+    async def sites(self, connection: AsyncConnection) -> Sequence[int]:
+        """Return the sites where something waits for it."""
+
+    async def read(self, connection: AsyncConnection, position: Position) -> int:
+        """Read on from a claimed position and move it, inside one transaction; return how many rows were passed."""
 
     async def caught_up(self, connection: AsyncConnection) -> None:
         """Be told that nothing more waits, after each look."""
 
 
+class Follower(ABC):
+    """A reader that puts out row by row, as they come. Rows of other kinds than its own are passed by."""
+
+    name: str
+    kinds: frozenset[LogKind]
+
+    async def prepare(self, connection: AsyncConnection) -> None:  # noqa: B027  # most need nothing
+        """Need nothing before the first row."""
+
+    async def sites(self, connection: AsyncConnection) -> Sequence[int]:
+        """Return the sites whose log goes on behind its positions."""
+        return await sites_behind(connection, self.name)
+
+    async def read(self, connection: AsyncConnection, position: Position) -> int:
+        """Put out the next rows and move behind them."""
+        entries = await read_next(connection, position, self.kinds)
+        wanted = [entry for entry in entries if entry.kind in self.kinds]
+        if wanted:
+            await self.process(connection, wanted)
+        await advance(connection, self.name, position, entries[-1].ordinal, entries[-1].received_at)
+        return len(entries)
+
+    @abstractmethod
+    async def process(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+        """Put out the rows of one satellite, in order, inside the transaction that moves the position."""
+
+    async def caught_up(self, connection: AsyncConnection) -> None:  # noqa: B027  # most need nothing
+        """Need nothing after the last row."""
+
+
 class ReaderLoop:
     """One reader's work in this process; `run` is a task that ends by cancellation."""
 
-    def __init__(self, url: str, reader: Reader) -> None:
+    def __init__(self, url: str, reader: Reader, look_seconds: float = LOOK_SECONDS) -> None:
         self._url = url
         self._reader = reader
+        self._look_seconds = look_seconds
         self._stopped: dict[tuple[int, UUID], float] = {}
         self.wake = asyncio.Event()
 
@@ -72,9 +103,7 @@ class ReaderLoop:
 
     async def look(self, connection: AsyncConnection) -> int:
         """Read once what waits at each site, and return the number of rows read; raises UnavailableError."""
-        return sum(
-            [await self._read_site(connection, site) for site in await sites_behind(connection, self._reader.name)]
-        )
+        return sum([await self._read_site(connection, site) for site in await self._reader.sites(connection)])
 
     async def _follow(self, connection: AsyncConnection) -> None:
         while True:
@@ -83,7 +112,7 @@ class ReaderLoop:
                 pass
             await self._reader.caught_up(connection)
             try:
-                await asyncio.wait_for(self.wake.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(self.wake.wait(), self._look_seconds)
             except TimeoutError:
                 continue  # it looks by itself, too: a notification may be lost
 
@@ -98,17 +127,12 @@ class ReaderLoop:
     async def _read_satellite(self, connection: AsyncConnection, position: Position) -> int:
         try:
             async with transaction(connection):
-                entries = await read_next(connection, position, self._reader.kinds)
-                wanted = [entry for entry in entries if entry.kind in self._reader.kinds]
-                if wanted:
-                    await self._reader.process(connection, wanted)
-                await advance(connection, self._reader.name, entries[-1])
+                return await self._reader.read(connection, position)
         except UnavailableError:
             raise
         except (StoreError, ValueError, DecodeError) as error:
             self._stop(position, error)
             return 0
-        return len(entries)
 
     def _is_stopped(self, position: Position) -> bool:
         until = self._stopped.get((position.site_id, position.satellite_id), 0.0)

@@ -1,8 +1,8 @@
 """The reader that turns what satellites tell into rows: inventory, events and gaps."""
 
 from collections.abc import Sequence
-from typing import Final
 
+from metaconsole.readers.base import Follower
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.facts import insert_events, insert_gaps
 from metaconsole.store.frames import LogKind
@@ -11,14 +11,11 @@ from metaconsole.store.positions import Entry
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
 
 
-class FactsReader:
+class FactsReader(Follower):
     """Its output is in the database, in the transaction of its position."""
 
-    name: Final = "facts"
-    kinds: Final = frozenset({LogKind.INVENTORY, LogKind.EVENTS, LogKind.GAPS})
-
-    async def prepare(self, connection: AsyncConnection) -> None:
-        """Need nothing before the first row."""
+    name = "facts"
+    kinds = frozenset({LogKind.INVENTORY, LogKind.EVENTS, LogKind.GAPS})
 
     async def process(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         """Write the facts of each row."""
@@ -32,6 +29,3 @@ class FactsReader:
             else:
                 gaps = telemetry_pb2.GapList.FromString(entry.payload).gaps
                 await insert_gaps(connection, entry.site_id, entry.satellite_id, gaps)
-
-    async def caught_up(self, connection: AsyncConnection) -> None:
-        """Need nothing after the last row."""

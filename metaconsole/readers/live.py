@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from metaconsole.live_view import LiveWriter
+from metaconsole.readers.base import Follower
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.frames import FORMAT_VERSION, LogKind
 from metaconsole.store.positions import Entry, notify_live, rewind
@@ -24,10 +25,10 @@ REBUILD_SECONDS: Final = 15 * 60
 NOTIFY_SECONDS: Final = 0.25
 
 
-class LiveReader:
+class LiveReader(Follower):
     """Its output is memory; reading a row twice changes nothing."""
 
-    kinds: Final = frozenset({LogKind.BATCH})
+    kinds = frozenset({LogKind.BATCH})
 
     def __init__(self, run: Path) -> None:
         self.name = f"live@{socket.gethostname()}"

@@ -1,14 +1,17 @@
-"""The readers' process: every reader of the log, the bell that wakes them, and the log's partitions made ahead."""
+"""The readers' two processes: those that follow the log row by row with the bell that wakes them, and the compactor."""
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from metaconsole.readers.base import BACKOFF_SECONDS, ReaderLoop
+from metaconsole.readers.compactor import LOOK_SECONDS, Compactor
 from metaconsole.readers.facts import FactsReader
 from metaconsole.readers.live import LiveReader
+from metaconsole.readers.merger import Merger
 from metaconsole.settings import Settings
 from metaconsole.store.database import UnavailableError, connected
 from metaconsole.store.partitions import ensure_log_partitions
@@ -16,6 +19,7 @@ from metaconsole.store.positions import listen, wait_for_notification
 from shared.tasks import first_of
 
 PARTITIONS_SECONDS: Final = 3600.0
+COMPACTION_NICE: Final = 5
 _log = logging.getLogger(__name__)
 
 
@@ -25,6 +29,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     loops = [ReaderLoop(url, FactsReader()), ReaderLoop(url, LiveReader(settings.run))]
     _log.info("the readers run", extra={"event": "readers.run"})
     await first_of(*(loop.run() for loop in loops), _ring(url, loops), _keep_partitions(url), stop.wait())
+
+
+async def serve_compaction(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the compactor and the merger until stop is set, behind everything else that wants the processor."""
+    os.nice(COMPACTION_NICE)
+    url = settings.database_url
+    _log.info("the compactor runs", extra={"event": "compactor.runs"})
+    await first_of(ReaderLoop(url, Compactor(url), LOOK_SECONDS).run(), Merger(url).run(), stop.wait())
 
 
 async def _ring(url: str, loops: Sequence[ReaderLoop]) -> None:

@@ -92,6 +92,30 @@ def of_samples(times: I64, values: F64, starts: I64 | None, groups: I64) -> Aggr
     )
 
 
+def of_rows(times: I64, values: F64, starts: I64 | None, *, counter: bool) -> Aggregates:
+    """Aggregate each row of a matrix (series, instants) whose rows share their times; only a counter's steps count."""
+    count = len(values)
+    none = np.zeros(count, np.int64)
+    began = np.zeros((count, len(times)), np.int64) if starts is None else starts
+    between = None
+    if counter:
+        between = steps(times[:-1], values[:, :-1], times[1:], values[:, 1:], began[:, 1:])
+    return Aggregates(
+        samples=np.full(count, len(times)),
+        first_ms=np.full(count, times[0]),
+        first=values[:, 0],
+        last_ms=np.full(count, times[-1]),
+        last=values[:, -1],
+        min=values.min(axis=1),
+        max=values.max(axis=1),
+        sum=values.sum(axis=1),
+        start_ms=began[:, 0] if counter else none,
+        increase=none.astype(np.float64) if between is None else between.increase.sum(axis=1),
+        covered_ms=none if between is None else between.covered_ms.sum(axis=1),
+        resets=none if between is None else between.resets.sum(axis=1),
+    )
+
+
 def combine(parts: Aggregates, groups: I64) -> Aggregates:
     """Combine parts that follow each other in time; group i holds those from groups[i] to groups[i + 1]."""
     if not len(groups):

@@ -2,7 +2,8 @@
 
 A piece is a format byte, an encoding byte for its values (type in bit 7, encoding of shared/columns below), one for the
 counter's start times (0: none), and, where there are starts, the length of the values in 4 bytes, little-endian; then
-the data of both columns. A grid is a format byte, an encoding byte and the data of a column of UTC milliseconds.
+the data of both columns. A grid is a format byte, an encoding byte, the number of times in 4 bytes, little-endian, and
+the data of a column of UTC milliseconds.
 
 The one promise: every format version that was ever written stays readable; an unknown one raises PieceError.
 """
@@ -57,7 +58,7 @@ def pack_rows(values: F64 | I64, starts: I64 | None, level: int) -> list[bytes]:
 def pack_times(times: I64) -> tuple[int, bytes]:
     """Return the name (a hash of 63 bits) and the bytes of a grid."""
     column = encode(times)
-    stored = bytes((FORMAT, column.encoding)) + column.data
+    stored = bytes((FORMAT, column.encoding)) + len(times).to_bytes(_LENGTH, "little") + column.data
     name = int.from_bytes(blake2b(stored, digest_size=8).digest(), "little") >> 1
     return name, stored
 
@@ -80,10 +81,13 @@ def unpack(piece: bytes, samples: int) -> tuple[F64 | I64, I64 | None]:
 
 def unpack_times(stored: bytes, samples: int) -> I64:
     """Return the times of a grid; raises PieceError."""
-    if len(stored) < 2 or stored[0] != FORMAT:
+    head = 2 + _LENGTH
+    if len(stored) < head or stored[0] != FORMAT:
         raise PieceError(f"a grid has format version {stored[0] if stored else 'none'}, this program reads {FORMAT}")
+    if (count := int.from_bytes(stored[2:head], "little")) != samples:
+        raise PieceError(f"a grid of {count} times stands beside a piece of {samples} samples")
     try:
-        return decode_i64(_column(_INTEGER, stored[1], stored[2:], samples), samples)
+        return decode_i64(_column(_INTEGER, stored[1], stored[head:], samples), samples)
     except ColumnError as error:
         raise PieceError(f"a grid can't be read: {error}") from error
 

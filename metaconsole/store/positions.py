@@ -48,10 +48,15 @@ class Entry:
     payload: bytes
 
 
+async def enter(connection: AsyncConnection, reader: str) -> None:
+    """Give the reader a position for each satellite that is new to it; inside a transaction."""
+    await connection.execute(_SQL["create_positions"], {"reader": reader})
+
+
 async def sites_behind(connection: AsyncConnection, reader: str) -> list[int]:
     """Return the sites with rows that the reader has not read, counting new satellites in; raises UnavailableError."""
     async with transaction(connection):
-        await connection.execute(_SQL["create_positions"], {"reader": reader})
+        await enter(connection, reader)
         rows = await (await connection.execute(_SQL["sites_behind"], {"reader": reader})).fetchall()
     return [site_id for (site_id,) in rows]
 
@@ -86,20 +91,22 @@ async def read_next(connection: AsyncConnection, position: Position, kinds: Coll
     ]
     for expected, entry in enumerate(entries, position.ordinal + 1):
         if entry.ordinal != expected:
-            raise _hole(position, expected)
+            raise hole(position, expected)
     if not entries:
-        raise _hole(position, position.ordinal + 1)
+        raise hole(position, position.ordinal + 1)
     return entries
 
 
-async def advance(connection: AsyncConnection, reader: str, last: Entry) -> None:
-    """Note that the reader is done through this row; inside the transaction of its output."""
+async def advance(
+    connection: AsyncConnection, reader: str, position: Position, ordinal: int, received_at: datetime
+) -> None:
+    """Note that the reader is done through the row of an ordinal; inside the transaction of its output."""
     parameters = {
         "reader": reader,
-        "site_id": last.site_id,
-        "satellite_id": last.satellite_id,
-        "ordinal": last.ordinal,
-        "received_at": last.received_at,
+        "site_id": position.site_id,
+        "satellite_id": position.satellite_id,
+        "ordinal": ordinal,
+        "received_at": received_at,
     }
     await connection.execute(_SQL["advance"], parameters)
 
@@ -116,7 +123,8 @@ async def notify_live(connection: AsyncConnection) -> None:
         await connection.execute(_SQL["notify_live"])
 
 
-def _hole(position: Position, ordinal: int) -> HoleError:
+def hole(position: Position, ordinal: int) -> HoleError:
+    """Return the error that says which row is missing and what to do."""
     return HoleError(
         f"row {ordinal} of the log of satellite {position.satellite_id} (site {position.site_id}) is missing below its "
         f"head {position.head}: the log is damaged; restore it from a backup, or move the reader's position by hand"

@@ -15,29 +15,31 @@ CREATE TABLE compaction (
 -- becomes further rows. All arrays have an element per series, in ascending order of series. content holds the samples
 -- of series[i] from byte ends[i-1] to ends[i] (metaconsole/store/pieces.py has the format), grids[i] names their times.
 -- The rest is the hour's aggregates. first_at, last_at and covered are milliseconds, the former two since the hour
--- began. increase, covered, resets and starts are a counter's, held a state's ({"code": seconds}); else zero and null.
+-- began. increase, covered, resets and starts are a counter's, else zero. held is null, or has an element per series,
+-- which is null or a state's {"code": seconds}.
 -- No unique key: a row is written once, by a transaction that moves a position, and only ever deleted.
 CREATE TABLE part (
-    site_id   bigint NOT NULL,
-    slab      bigint NOT NULL,
-    hour      integer NOT NULL,  -- since 1970-01-01 00:00 UTC
-    series    bigint[] NOT NULL,
-    grids     bigint[] NOT NULL,
-    ends      integer[] NOT NULL,
-    samples   integer[] NOT NULL,
-    first_at  integer[] NOT NULL,
-    last_at   integer[] NOT NULL,
-    first     float8[] NOT NULL,
-    last      float8[] NOT NULL,
-    min       float8[] NOT NULL,
-    max       float8[] NOT NULL,
-    sum       float8[] NOT NULL,
-    increase  float8[] NOT NULL,
-    covered   integer[] NOT NULL,
-    resets    integer[] NOT NULL,
-    starts    bigint[] NOT NULL,
-    held      jsonb[] NOT NULL,
-    content   bytea NOT NULL
+    site_id     bigint NOT NULL,
+    slab        bigint NOT NULL,
+    hour        integer NOT NULL,  -- since 1970-01-01 00:00 UTC
+    interval_ms integer NOT NULL,  -- of the poll plan
+    series      bigint[] NOT NULL,
+    grids       bigint[] NOT NULL,
+    ends        integer[] NOT NULL,
+    samples     integer[] NOT NULL,
+    first_at    integer[] NOT NULL,
+    last_at     integer[] NOT NULL,
+    first       float8[] NOT NULL,
+    last        float8[] NOT NULL,
+    min         float8[] NOT NULL,
+    max         float8[] NOT NULL,
+    sum         float8[] NOT NULL,
+    increase    float8[] NOT NULL,
+    covered     integer[] NOT NULL,
+    resets      integer[] NOT NULL,
+    starts      bigint[] NOT NULL,
+    held        jsonb,
+    content     bytea NOT NULL
 ) PARTITION BY RANGE (hour);
 ALTER TABLE part ALTER COLUMN content SET STORAGE EXTERNAL;
 CREATE INDEX part_by_slab ON part (site_id, slab, hour);
@@ -61,12 +63,13 @@ CREATE TABLE part_day (
 
 -- A UTC day of one series.
 CREATE TABLE chunk (
-    site_id   bigint NOT NULL,
-    series_id bigint NOT NULL,
-    day       integer NOT NULL,
-    samples   integer NOT NULL,
-    grid      bigint NOT NULL,
-    content   bytea NOT NULL,
+    site_id     bigint NOT NULL,
+    series_id   bigint NOT NULL,
+    day         integer NOT NULL,
+    interval_ms integer NOT NULL,
+    samples     integer NOT NULL,
+    grid        bigint NOT NULL,
+    content     bytea NOT NULL,
     PRIMARY KEY (site_id, series_id, day)
 ) PARTITION BY RANGE (day);
 ALTER TABLE chunk ALTER COLUMN content SET STORAGE EXTERNAL;
@@ -79,7 +82,7 @@ CREATE TABLE chunk_grid (
     PRIMARY KEY (site_id, day, grid)
 ) PARTITION BY RANGE (day);
 
--- The 24 hours of a UTC day of one series: all arrays have 24 elements, zero in an hour without samples. A counter has no
+-- The 24 hours of a UTC day of one series: all arrays have 24 elements, zero in an hour without samples. Only a gauge has
 -- min, max and sum; only a counter has increase, covered, resets and starts; only a state has held, {"code": [seconds]}.
 CREATE TABLE rollup (
     site_id   bigint NOT NULL,

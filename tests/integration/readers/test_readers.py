@@ -12,7 +12,7 @@ from fixtures.log import Site, frame, open_session
 from fixtures.waiting import wait_until
 
 from metaconsole.live_view import LiveView
-from metaconsole.readers.base import ReaderLoop
+from metaconsole.readers.base import Follower, ReaderLoop
 from metaconsole.readers.facts import FactsReader
 from metaconsole.readers.live import LiveReader, newest_of
 from metaconsole.readers.run import serve
@@ -27,7 +27,7 @@ from shared.pb import events_pb2, telemetry_pb2
 EPOCH = uuid.UUID(int=7)
 
 
-class Copier:
+class Copier(Follower):
     """A reader whose output is rows, and which dies now and then before its transaction ends."""
 
     name = "copier"

@@ -55,7 +55,9 @@ def test_second_up_on_the_same_home_says_who_runs_and_stops(up: RunningUp) -> No
     assert is_ready(up)
 
 
-@pytest.mark.parametrize("words", ["metaconsole gateway", "metaconsole readers", "satellite run", "keep-postgresql"])
+@pytest.mark.parametrize(
+    "words", ["metaconsole gateway", "metaconsole readers", "metaconsole compactor", "satellite run", "keep-postgresql"]
+)
 def test_killed_child_comes_back(up: RunningUp, words: str) -> None:
     before = child(up, words)
     assert before is not None, up.processes()
