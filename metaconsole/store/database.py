@@ -33,6 +33,10 @@ class UnavailableError(StoreError):
     """PostgreSQL can't be reached, is full, restarts or waits for a lock: drop the connection and try again later."""
 
 
+class LockedError(UnavailableError):
+    """A lock was not to be had within the transaction's lock_timeout."""
+
+
 class UnstorableError(StoreError):
     """PostgreSQL refuses the values themselves; trying again does not help."""
 
@@ -162,6 +166,8 @@ def _translated(error: Exception) -> StoreError:
     refused = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
     if isinstance(error, psycopg.Error) and refused and error.sqlstate != _NO_PARTITION:
         return UnstorableError(str(error).strip())
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return LockedError(str(error).strip())
     return UnavailableError(str(error).strip() or type(error).__name__)
 
 

@@ -1,44 +1,187 @@
-"""The log's partitions: pieces of 6 h by receipt, made ahead.
+"""Partitions: which there are, how they are made ahead and on demand, and how they go.
 
-The one promise: after `ensure_log_partitions` every instant from now to 48 h ahead has its partition, whatever the
-day, and however many processes ask at once.
+The one promise: neither making nor dropping one keeps a writer waiting for longer than the lock timeout of 100 ms, and
+after `ensure_…` what was asked for is there, however many processes ask at once.
+
+Bounds are read from the catalogue, in hours since 1970-01-01 00:00 UTC: pieces of other spans, of an earlier release,
+stay valid, and new ones fill what they leave open.
 """
 
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from psycopg import sql
 
-from metaconsole.store.database import AsyncConnection, transaction
+from metaconsole.store.database import AsyncConnection, LockedError, transaction
 from metaconsole.store.sql import statements
 
-SPAN: Final = timedelta(hours=6)
 AHEAD: Final = timedelta(hours=48)
+TRIES: Final = 5  # to get a lock, in one call
+PAUSE_SECONDS: Final = 0.5  # between two tries, for whoever waited meanwhile
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_BOUNDS: Final = re.compile(r"FOR VALUES FROM \('?([^')]+)'?\) TO \('?([^')]+)'?\)")
 _SQL: Final = statements("partitions")
 
 
-def partitions_wanted(now: datetime) -> list[tuple[str, datetime, datetime]]:
-    """Return name, begin and end of the partitions from the one that holds now to 48 h ahead, in UTC."""
-    now = now.astimezone(UTC)
-    begin = now.replace(hour=now.hour - now.hour % 6, minute=0, second=0, microsecond=0)
-    wanted = []
-    while begin <= now + AHEAD:
-        wanted.append((f"log_{begin:%Y%m%d%H}", begin, begin + SPAN))
-        begin += SPAN
-    return wanted
+@dataclass(frozen=True, slots=True)
+class Partitioned:
+    """A partitioned table: the span of a new piece, and the unit of its key (0: instants), both in hours."""
+
+    name: str
+    span: int
+    unit: int
 
 
-async def ensure_log_partitions(connection: AsyncConnection, now: datetime) -> list[str]:
-    """Create what is missing and return its names; raises UnavailableError."""
+LOG: Final = Partitioned("log", 1, 0)
+PART: Final = Partitioned("part", 24, 1)
+PART_GRID: Final = Partitioned("part_grid", 24, 1)
+CHUNK: Final = Partitioned("chunk", 7 * 24, 24)
+CHUNK_GRID: Final = Partitioned("chunk_grid", 7 * 24, 24)
+ROLLUP: Final = Partitioned("rollup", 28 * 24, 24)
+BY_DAY: Final = (PART, PART_GRID, CHUNK, CHUNK_GRID, ROLLUP)
+PARTITIONED: Final = {table.name: table for table in (LOG, *BY_DAY)}
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A piece of a table: the hours from begin to before end."""
+
+    table: Partitioned
+    name: str
+    begin: int
+    end: int
+
+
+def log_partitions(now: datetime, ahead: timedelta = AHEAD) -> list[Partition]:
+    """Return the pieces of the log from the hour of now to that of now + ahead."""
+    last = int((now + ahead - _EPOCH) / timedelta(hours=LOG.span))
+    return [_piece(LOG, hour) for hour in range(int((now - _EPOCH) / timedelta(hours=1)), last + 1)]
+
+
+def day_partitions(days: Iterable[int]) -> list[Partition]:
+    """Return the pieces of every table by day that hold these days since 1970-01-01, each once."""
+    return list(dict.fromkeys(_piece(table, day * 24) for table in BY_DAY for day in sorted(days)))
+
+
+async def ensure_log_partitions(connection: AsyncConnection, now: datetime, ahead: timedelta = AHEAD) -> list[str]:
+    """Make what is missing of the log from now on, and return the names; raises UnavailableError."""
+    return await _ensure(connection, log_partitions(now, ahead))
+
+
+async def ensure_day_partitions(connection: AsyncConnection, days: Iterable[int]) -> list[str]:
+    """Make what is missing for samples of these days since 1970-01-01, and return the names; raises UnavailableError.
+
+    Outside any transaction: what is made must be there for others, too.
+    """
+    return await _ensure(connection, day_partitions(days))
+
+
+async def list_partitions(connection: AsyncConnection, *tables: Partitioned) -> list[Partition]:
+    """Return the pieces of these tables, oldest first; raises UnavailableError."""
     async with transaction(connection):
-        await connection.execute(_SQL["lock"])
-        rows = await (await connection.execute(_SQL["existing"])).fetchall()
-        existing = {row[0] for row in rows}
-        missing = [wanted for wanted in partitions_wanted(now) if wanted[0] not in existing]
-        for name, begin, end in missing:
-            # Names and bounds of a partition can't be parameters; these are made above, of nothing from outside.
-            statement = sql.SQL(_SQL["create"]).format(
-                name=sql.Identifier(name), begin=sql.Literal(begin.isoformat()), end=sql.Literal(end.isoformat())
-            )
-            await connection.execute(statement)
-    return [name for name, _, _ in missing]
+        found = await _existing(connection, tables)
+    return sorted(found, key=lambda piece: (piece.begin, piece.name))
+
+
+async def drop(connection: AsyncConnection, pieces: Sequence[Partition], *, emptied: Partition | None = None) -> bool:
+    """Drop pieces together, and tell whether they are gone; raises UnavailableError.
+
+    With `emptied`, only if that one holds no row. False too when somebody used them through all tries: try again later.
+    """
+    for attempt in range(TRIES):
+        if attempt:
+            await asyncio.sleep(PAUSE_SECONDS)
+        try:
+            async with transaction(connection):
+                await connection.execute(_SQL["lock_timeout"])
+                if emptied is not None:
+                    if await _has_rows(connection, emptied):
+                        return False
+                    await connection.execute(_of(emptied, "hold_writers"))
+                    if await _has_rows(connection, emptied):  # written before the lock
+                        return False
+                names = sql.SQL(", ").join(sql.Identifier(piece.name) for piece in pieces)
+                await connection.execute(sql.SQL(_SQL["drop"]).format(names=names))
+        except LockedError:
+            continue
+        return True
+    return False
+
+
+async def _ensure(connection: AsyncConnection, wanted: Sequence[Partition]) -> list[str]:
+    for attempt in range(TRIES):
+        if attempt:
+            await asyncio.sleep(PAUSE_SECONDS)
+        async with transaction(connection):
+            if not await _missing(connection, wanted):
+                return []
+        try:
+            async with transaction(connection):
+                await connection.execute(_SQL["lock"])
+                await connection.execute(_SQL["lock_timeout"])
+                missing = await _missing(connection, wanted)
+                for piece in missing:
+                    await _create(connection, piece)
+        except LockedError:
+            continue
+        return [piece.name for piece in missing]
+    raise LockedError(f"partitions of {wanted[0].table.name} were not made: their table stayed locked by others")
+
+
+async def _missing(connection: AsyncConnection, wanted: Sequence[Partition]) -> list[Partition]:
+    tables = tuple({piece.table.name: piece.table for piece in wanted}.values())
+    existing = await _existing(connection, tables)
+    return [piece for piece in wanted if not any(_overlap(piece, other) for other in existing)]
+
+
+def _overlap(one: Partition, other: Partition) -> bool:
+    return one.table == other.table and one.begin < other.end and other.begin < one.end
+
+
+async def _create(connection: AsyncConnection, piece: Partition) -> None:
+    # Names and bounds of a partition can't be parameters; these are made here, of nothing from outside.
+    name, parent = sql.Identifier(piece.name), sql.Identifier(piece.table.name)
+    begin, end = (sql.Literal(_key(piece.table, hour)) for hour in (piece.begin, piece.end))
+    await connection.execute(sql.SQL(_SQL["create"]).format(name=name, parent=parent))
+    await connection.execute(sql.SQL(_SQL["attach"]).format(name=name, parent=parent, begin=begin, end=end))
+
+
+async def _existing(connection: AsyncConnection, tables: Iterable[Partitioned]) -> list[Partition]:
+    cursor = await connection.execute(_SQL["existing"], {"parents": [table.name for table in tables]})
+    found = []
+    for parent, name, bounds in await cursor.fetchall():
+        if (match := _BOUNDS.fullmatch(bounds or "")) is not None:
+            table = PARTITIONED[parent]
+            found.append(Partition(table, name, _hour(table, match[1]), _hour(table, match[2])))
+    return found
+
+
+async def _has_rows(connection: AsyncConnection, piece: Partition) -> bool:
+    row = await (await connection.execute(_of(piece, "has_rows"))).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _of(piece: Partition, statement: str) -> sql.Composed:
+    return sql.SQL(_SQL[statement]).format(name=sql.Identifier(piece.name))
+
+
+def _piece(table: Partitioned, hour: int) -> Partition:
+    begin = hour - hour % table.span
+    moment = _EPOCH + timedelta(hours=begin)
+    return Partition(
+        table, f"{table.name}_{moment:{'%Y%m%d' if table.unit else '%Y%m%d%H'}}", begin, begin + table.span
+    )
+
+
+def _key(table: Partitioned, hour: int) -> int | str:
+    return hour // table.unit if table.unit else (_EPOCH + timedelta(hours=hour)).isoformat()
+
+
+def _hour(table: Partitioned, bound: str) -> int:
+    if table.unit:
+        return int(bound) * table.unit
+    return int((datetime.fromisoformat(bound) - _EPOCH) / timedelta(hours=1))

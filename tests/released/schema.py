@@ -6,13 +6,19 @@ from typing import Final
 from fixtures.stack import Database
 
 _NOISE: Final = re.compile(r"^(--.*|\\(un)?restrict .*|)\n", re.MULTILINE)
-# The log's partitions are named after the day, so they belong to the data.
+# Partitions are named after the time they are for, so they belong to the data.
 _DUMP: Final = ("--no-owner", "--no-privileges")
-_SCHEMA: Final = (*_DUMP, "--schema-only", "--exclude-table=log_*", "--exclude-schema=pg_*")
+_PIECES: Final = ("log", "part", "part_grid", "chunk", "chunk_grid", "rollup")
+_SCHEMA: Final = (
+    *_DUMP,
+    "--schema-only",
+    *(f"--exclude-table={table}_[0-9]*" for table in _PIECES),
+    "--exclude-schema=pg_*",
+)
 
 
 def schema(database: Database) -> str:
-    """Return the schema without comments, without the log's partitions, in pg_dump's own order."""
+    """Return the schema without comments, without partitions, in pg_dump's own order."""
     return _NOISE.sub("", database.client("pg_dump", *_SCHEMA))
 
 

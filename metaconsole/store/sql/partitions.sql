@@ -1,8 +1,28 @@
 -- lock
 SELECT pg_advisory_xact_lock(hashtextextended('nephoscope.partitions', 0))
 
+-- lock_timeout
+SET LOCAL lock_timeout = '100ms'
+
 -- existing
-SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid WHERE inhparent = 'log'::regclass
+SELECT parent.relname, child.relname, pg_get_expr(child.relpartbound, child.oid)
+FROM pg_inherits
+JOIN pg_class parent ON parent.oid = inhparent
+JOIN pg_class child ON child.oid = inhrelid
+WHERE inhparent = ANY(%(parents)s::text[]::regclass[])
 
 -- create
-CREATE TABLE IF NOT EXISTS {name} PARTITION OF log FOR VALUES FROM ({begin}) TO ({end})
+-- Made by itself and attached, which writers of the parent do not notice; CREATE TABLE … PARTITION OF waits for them.
+CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)
+
+-- attach
+ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})
+
+-- drop
+DROP TABLE IF EXISTS {names}
+
+-- hold_writers
+LOCK TABLE {name} IN SHARE MODE
+
+-- has_rows
+SELECT EXISTS (SELECT FROM {name})
