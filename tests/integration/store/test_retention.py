@@ -111,8 +111,8 @@ def test_parts_go_when_they_are_merged_and_their_day_is_over(site: Site) -> None
             await ensure_day_partitions(connection, [day, day + 1])
 
     asyncio.run(prepare())
-    nothing = ", ".join(["'{}'"] * 16)
-    site.rows(f"INSERT INTO part VALUES ({site.site_id}, 1, {day * 24}, {nothing}, '')")
+    nothing = ", ".join(["'{}'"] * 15)
+    site.rows(f"INSERT INTO part VALUES ({site.site_id}, 1, {day * 24}, 10000, {nothing}, NULL, '')")
     site.rows(f"INSERT INTO part_grid VALUES ({site.site_id}, {day * 24}, 1, '')")
     assert drop(2) == []
     assert drop(3) == []  # not merged yet
