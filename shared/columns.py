@@ -107,11 +107,12 @@ def _decode(column: pb.Column, count: int, value_type: int, dtype: _Dtype) -> An
     if column.encoding == pb.ENCODING_ARITHMETIC:
         return _series(column.data, count, dtype)
     if column.encoding == pb.ENCODING_PCODEC:
-        return _unpack(column.data, count, dtype)
+        return unpack_pcodec(column.data, count, dtype)
     raise ColumnError(f"column encoding {column.encoding} is not known here")
 
 
-def _unpack(data: bytes, count: int, dtype: _Dtype) -> Any:
+def unpack_pcodec(data: bytes, count: int, dtype: np.dtype[Any]) -> Any:
+    """Return exactly count values of a pcodec file; raises ColumnError."""
     # One more place than expected shows a file that holds more than it claims.
     target = np.empty(count + 1, dtype=dtype)
     try:

@@ -19,7 +19,7 @@ from metaconsole.store import merging
 from metaconsole.store.aggregates import Aggregates
 from metaconsole.store.database import AsyncConnection, UnavailableError, connected, transaction
 from metaconsole.store.merging import HOURS, Chunks, Day, Piece, Rollups
-from metaconsole.store.pieces import DAY_MS, HOUR_MS, SLAB, pack_rows, pack_times, unpack, unpack_times
+from metaconsole.store.pieces import DAY_MS, HOUR_MS, SLAB, pack_rows, pack_times, unpack_rows, unpack_times
 from metaconsole.store.runs import Run, merge, split
 from shared.catalogue import catalogue
 from shared.columns import I64
@@ -134,12 +134,8 @@ def _run(pieces: Sequence[Piece], known: dict[bytes, I64]) -> Run:
     stored = pieces[0].times
     if (times := known.get(stored)) is None:
         times = known[stored] = unpack_times(stored, pieces[0].samples)
-    decoded = [unpack(piece.content, len(times)) for piece in pieces]
-    starts = None
-    if any(start is not None for _, start in decoded):
-        unknown = np.zeros(len(times), np.int64)
-        starts = np.array([unknown if start is None else start for _, start in decoded])
-    return Run(np.array([piece.series for piece in pieces]), times, np.array([values for values, _ in decoded]), starts)
+    values, starts = unpack_rows([piece.content for piece in pieces], len(times))
+    return Run(np.array([piece.series for piece in pieces]), times, values, starts)
 
 
 def _joined(columns: Sequence[Run]) -> Run:

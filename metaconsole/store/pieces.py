@@ -1,11 +1,13 @@
 """The bytes of compacted samples: the values of one series over a span, and the times that series share.
 
-A piece is a format byte, an encoding byte for its values (type in bit 7, encoding of shared/columns below), one for the
-counter's start times (0: none), and, where there are starts, the length of the values in 4 bytes, little-endian; then
-the data of both columns. A grid is a format byte, an encoding byte, the number of times in 4 bytes, little-endian, and
-the data of a column of UTC milliseconds.
+A piece is a format byte, an encoding byte for its values (bit 7: integers), one for the counter's start times (0: none)
+and, where there are starts, the length of the values in 4 bytes, little-endian; then the data of both. Encodings are
+those of shared/columns, and SCALED: a byte for the scale, one for the width (4 or 8), and a pcodec file of integers,
+which are times 2^scale for integers and divided by 10^scale for floats. A grid is a format byte, an encoding byte, the
+number of times in 4 bytes, little-endian, and the data of a column of UTC milliseconds.
 
-The one promise: every format version that was ever written stays readable; an unknown one raises PieceError.
+The one promise: every bit of a value comes back, and every format version that was ever written stays readable; an
+unknown one raises PieceError.
 """
 
 from collections.abc import Sequence
@@ -13,18 +15,23 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
-from pcodec import ChunkConfig, DeltaSpec, standalone
+import numpy.typing as npt
+from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-from shared.columns import F64, I64, VERSION, ColumnError, decode_i64, decode_values, encode
+from shared.columns import F64, I64, VERSION, ColumnError, decode_i64, decode_values, encode, unpack_pcodec
 from shared.pb import telemetry_pb2 as pb
 
 FORMAT: Final = 1
 SLAB: Final = 16  # series whose hours share a row
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+SCALED: Final = 0x10
 _INTEGER: Final = 0x80
 _HEAD: Final = 3
 _LENGTH: Final = 4
+_DECIMALS: Final = (0, 3, 6)  # digits behind the point that sources are wont to give
+_EXACT: Final = 2.0**52  # above, not every integer is a float of its own
+_NARROW: Final = 2**31
 
 
 class PieceError(ValueError):
@@ -36,22 +43,29 @@ def pack_rows(values: F64 | I64, starts: I64 | None, level: int) -> list[bytes]:
 
     starts, of the same shape, are a counter's; 0 is an unknown one. level is pcodec's: 2 for what is soon read and
     written again, 4 for what stays.
+
+    Finding a factor for pcodec ourselves, for all rows at once, halves its time: 0.012 s a million samples against
+    0.025, and 0.1 bytes a sample less (hours of the benchmark's mix).
     """
+    pieces: list[bytes] = [b""] * len(values)
     bits = values.view(np.int64)  # so that -0.0 and 0.0 stay what they are
     constant = (bits == bits[:, :1]).all(axis=1)
-    differ = _configurations(values, level)
-    # Of pieces by the thousand the checks of shared.columns.encode would cost more than the encoding.
     integer = _INTEGER if values.dtype == np.int64 else 0
-    arithmetic, packed = integer | pb.ENCODING_ARITHMETIC, integer | pb.ENCODING_PCODEC
-    zero = bytes(8)
     began: Sequence[I64 | None] = [None] * len(values) if starts is None else list(starts)
-    pieces = []
-    for row, is_constant, config, start in zip(values, constant.tolist(), differ, began, strict=True):
-        if is_constant:
-            encoding, data = arithmetic, row[:1].tobytes() + zero
-        else:
-            encoding, data = packed, bytes(standalone.simple_compress(row, config))
-        pieces.append(_piece(encoding, data, start))
+    for place in np.flatnonzero(constant).tolist():
+        data = values[place, :1].tobytes() + bytes(8)
+        pieces[place] = _piece(integer | pb.ENCODING_ARITHMETIC, data, began[place])
+    rest = np.flatnonzero(~constant)
+    for places, scale, whole in _scaled(values, rest):
+        narrow = _narrowed(whole)
+        head = bytes((scale, narrow.dtype.itemsize))
+        for place, row, config in zip(places.tolist(), narrow, _configurations(whole, level), strict=True):
+            pieces[place] = _piece(integer | SCALED, head + standalone.simple_compress(row, config), began[place])
+        rest = np.setdiff1d(rest, places, assume_unique=True)
+    automatic = _configurations(values[rest], level, ModeSpec.auto())
+    for place, config in zip(rest.tolist(), automatic, strict=True):
+        data = bytes(standalone.simple_compress(values[place], config))
+        pieces[place] = _piece(integer | pb.ENCODING_PCODEC, data, began[place])
     return pieces
 
 
@@ -67,16 +81,51 @@ def unpack(piece: bytes, samples: int) -> tuple[F64 | I64, I64 | None]:
     """Return the values of a piece and the starts of its counter; raises PieceError."""
     if len(piece) < _HEAD or piece[0] != FORMAT:
         raise PieceError(f"a piece has format version {piece[0] if piece else 'none'}, this program reads {FORMAT}")
-    integer, encoding, began = piece[1] & _INTEGER, piece[1] & ~_INTEGER, piece[2]
+    encoding, began = piece[1], piece[2]
     try:
         if not began:
-            return decode_values(_column(integer, encoding, piece[_HEAD:], samples), samples), None
+            return _values(encoding, piece[_HEAD:], samples), None
         data = _HEAD + _LENGTH
         end = data + int.from_bytes(piece[_HEAD:data], "little")
-        values = decode_values(_column(integer, encoding, piece[data:end], samples), samples)
+        values = _values(encoding, piece[data:end], samples)
         return values, decode_i64(_column(_INTEGER, began, piece[end:], samples), samples)
     except ColumnError as error:
         raise PieceError(f"a piece can't be read: {error}") from error
+
+
+def unpack_rows(pieces: Sequence[bytes], samples: int) -> tuple[npt.NDArray[Any], I64 | None]:
+    """Return the values and starts of pieces with as many samples each, as matrices; raises PieceError.
+
+    Pieces with one head, as most neighbours are, cost one call of pcodec each and little else.
+    """
+    integer = all(len(piece) > 1 and piece[1] & _INTEGER for piece in pieces)
+    values: npt.NDArray[Any] = np.empty((len(pieces), samples), np.int64 if integer else np.float64)
+    starts: I64 | None = None
+    alike: dict[bytes, list[int]] = {}
+    for place, piece in enumerate(pieces):
+        alike.setdefault(piece[: _HEAD + 2], []).append(place)
+    for head, places in alike.items():
+        if len(head) == _HEAD + 2 and head[0] == FORMAT and head[1] & ~_INTEGER == SCALED and not head[2]:
+            values[places] = _unpack_scaled([pieces[place] for place in places], samples)
+            continue
+        for place in places:
+            values[place], start = unpack(pieces[place], samples)
+            if start is not None:
+                starts = np.zeros(values.shape, np.int64) if starts is None else starts
+                starts[place] = start
+    return values, starts
+
+
+def _unpack_scaled(pieces: Sequence[bytes], samples: int) -> npt.NDArray[Any]:
+    _, encoding, _, scale, width = pieces[0][: _HEAD + 2]
+    whole = np.empty((len(pieces), samples), np.int32 if width == 4 else np.int64)
+    try:
+        for row, piece in zip(whole, pieces, strict=True):
+            if standalone.simple_decompress_into(piece[_HEAD + 2 :], row).n_processed != samples:
+                raise PieceError(f"a piece does not hold {samples} samples")
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise PieceError(f"a piece can't be read: {error}") from error
+    return _unscaled(whole, encoding & _INTEGER, scale)
 
 
 def unpack_times(stored: bytes, samples: int) -> I64:
@@ -92,10 +141,61 @@ def unpack_times(stored: bytes, samples: int) -> I64:
         raise PieceError(f"a grid can't be read: {error}") from error
 
 
-def _configurations(values: F64 | I64, level: int) -> list[Any]:
+def _values(encoding: int, data: bytes, samples: int) -> F64 | I64:
+    integer = encoding & _INTEGER
+    if encoding & ~_INTEGER != SCALED:
+        return decode_values(_column(integer, encoding & ~_INTEGER, data, samples), samples)
+    if len(data) < 2 or data[1] not in (4, 8) or data[0] > 62:
+        raise ColumnError("scaled values begin with a scale up to 62 and a width of 4 or 8")
+    return _unscaled(
+        unpack_pcodec(data[2:], samples, np.dtype(np.int32 if data[1] == 4 else np.int64)), integer, data[0]
+    )
+
+
+def _unscaled(whole: npt.NDArray[Any], integer: int, scale: int) -> npt.NDArray[Any]:
+    return whole.astype(np.int64) << scale if integer else whole / 10.0**scale
+
+
+def _scaled(values: F64 | I64, rows: npt.NDArray[np.intp]) -> list[tuple[npt.NDArray[np.intp], int, I64]]:
+    """Return which rows are integers times a power of two, or divided by one of ten: the power and the integers."""
+    found = []
+    if values.dtype == np.int64:
+        low = np.bitwise_or.reduce(values[rows], axis=1)
+        powers = np.frexp((low & -low).astype(np.float64))[1] - 1
+        for power in np.unique(powers[low != 0]).tolist():
+            mine = rows[(powers == power) & (low != 0)]
+            if 0 <= power <= 62:
+                found.append((mine, int(power), values[mine] >> power))
+        return found
+    for decimals in _DECIMALS:
+        if not len(rows):
+            break
+        factor = 10.0**decimals
+        some = values[rows]
+        # Most rows that are none show it in their first samples.
+        hopeful = (np.rint(some[:, :8] * factor) / factor == some[:, :8]).all(axis=1)
+        some = some[hopeful]
+        whole = np.rint(np.clip(some * factor, -_EXACT, _EXACT)).astype(np.int64)
+        # Compared as bits: an integer 0 has no sign, so a row with -0.0 is not exact.
+        exact = ((whole / factor).view(np.int64) == some.view(np.int64)).all(axis=1)
+        mine = rows[hopeful][exact]
+        if len(mine):
+            found.append((mine, decimals, whole[exact]))
+        rows = np.setdiff1d(rows, mine, assume_unique=True)
+    return found
+
+
+def _narrowed(whole: I64) -> npt.NDArray[Any]:
+    fits = bool((whole < _NARROW).all() and (whole >= -_NARROW).all())
+    return np.ascontiguousarray(whole.astype(np.int32) if fits else whole)
+
+
+def _configurations(values: F64 | I64, level: int, mode: Any = None) -> list[Any]:
     """Return per row whether differences are worth storing: where they are smaller than the values' own spread."""
-    flat = ChunkConfig(compression_level=level, enable_8_bit=False, delta_spec=DeltaSpec.no_op())
-    stepped = ChunkConfig(compression_level=level, enable_8_bit=False, delta_spec=DeltaSpec.try_consecutive(1))
+    mode = ModeSpec.classic() if mode is None else mode
+    options = {"compression_level": level, "enable_8_bit": False, "mode_spec": mode}
+    flat = ChunkConfig(delta_spec=DeltaSpec.no_op(), **options)
+    stepped = ChunkConfig(delta_spec=DeltaSpec.try_consecutive(1), **options)
     if values.shape[1] < 2:
         return [flat] * len(values)
     floats = values.astype(np.float64, copy=False)
