@@ -229,7 +229,7 @@ def _runs(
     step: _Step, rows: Sequence[Row], spans: Sequence[tuple[int, int]], data: Sequence[bytes]
 ) -> dict[int, list[Run]]:
     """Decode the blocks of the rows into runs, by metric and type of value."""
-    grids: dict[tuple[int, bytes, int], _Columns] = {}
+    grids: dict[tuple[int, int, bytes, int], _Columns] = {}
     runs: dict[int, list[Run]] = {}
     for row, (begin, end), stored in zip(rows, spans, data, strict=True):
         column = pb.Column.FromString(row.times)
@@ -241,11 +241,11 @@ def _runs(
                 if block.scope != pb.TIME_SCOPE_BATCH:
                     runs.setdefault(metric_id, []).extend(_scattered(step, row, block, instants))
                 elif len(kept):
-                    key = (metric_id, block.series.data, block.values.type)
+                    key = (metric_id, block.series.count, block.series.data, block.values.type)
                     if key not in grids:
                         grids[key] = _Columns(block, len(rows) * len(instants))
                     grids[key].add(block, instants, kept)
-    for (metric_id, _, _), columns in grids.items():
+    for (metric_id, _, _, _), columns in grids.items():
         runs.setdefault(metric_id, []).append(columns.run())
     return runs
 
