@@ -4,16 +4,18 @@ The promise: what goes wrong is one sentence on stderr and exit status 1; a secr
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from metaconsole.home import ENVIRONMENT, Home, HomeError, default_home
-from metaconsole.postgres_place import PostgresError
+from metaconsole.cli_options import database_url as _url
+from metaconsole.cli_options import home_option as _home
+from metaconsole.cli_options import sentences as _sentences
+from metaconsole.cli_storage import db
+from metaconsole.home import Home, HomeError
 from metaconsole.process import log_to_stderr, run_until_signal
 from metaconsole.settings import Settings
 from shared import lifeline as lifelines
@@ -23,10 +25,6 @@ if find_spec("psycopg") is None:  # importing it here would be too early for the
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_home = click.option(
-    "--home", envvar=ENVIRONMENT, type=click.Path(file_okay=False, path_type=Path), default=default_home,
-    help="The folder of everything; default $NEPHOSCOPE_HOME or ~/.local/share/nephoscope.",
-)  # fmt: skip
 _lifeline = click.option("--lifeline", type=int, hidden=True, help="End when this pipe ends.")
 _PORT = click.IntRange(1, 65535)
 
@@ -43,20 +41,6 @@ def _grpc(command: _F) -> _F:
     return click.option("--grpc-port", type=_PORT, default=7443, show_default=True, help="Port of the gateway.")(
         command
     )
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Turn what can go wrong outside the program into a sentence."""
-    from psycopg import OperationalError
-
-    from metaconsole.auth.accounts import AccountError
-    from metaconsole.store.pool import StoreUnavailableError
-
-    try:
-        yield
-    except (AccountError, HomeError, OperationalError, PostgresError, StoreUnavailableError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _say(line: str) -> None:
@@ -97,6 +81,9 @@ def purge(home: Path, yes: bool) -> None:
 @click.group()
 def metaconsole() -> None:
     """Run a part of the metaconsole by itself."""
+
+
+metaconsole.add_command(db)
 
 
 @metaconsole.command()
@@ -275,10 +262,6 @@ def list_sites(home: Path) -> None:
         found = sites.list_sites(connection)
     for entry in found:
         click.echo(f"{entry.name}\t{entry.title}")
-
-
-def _url(home: Path) -> str:
-    return Home(home.absolute()).database_url()
 
 
 def _settings(home: Path, lifeline: int | None, **listen: Any) -> Settings:

@@ -154,7 +154,7 @@ def not_ready(connection: Connection) -> list[str]:
 
 
 def figures(connection: Connection) -> dict[str, int]:
-    """Return the size of things: resources, series, database_bytes."""
+    """Return the number of things: resources, series."""
     row = connection.execute(_SQL["figures"]).fetchone()
     assert row is not None
-    return dict(zip(("resources", "series", "database_bytes"), (int(value) for value in row), strict=True))
+    return dict(zip(("resources", "series"), (int(value) for value in row), strict=True))

@@ -9,7 +9,7 @@ stay valid, and new ones fill what they leave open.
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -87,10 +87,15 @@ async def list_partitions(connection: AsyncConnection, *tables: Partitioned) -> 
     return sorted(found, key=lambda piece: (piece.begin, piece.name))
 
 
-async def drop(connection: AsyncConnection, pieces: Sequence[Partition], *, emptied: Partition | None = None) -> bool:
+async def drop(
+    connection: AsyncConnection,
+    pieces: Sequence[Partition],
+    first: Callable[[AsyncConnection], Awaitable[bool]] | None = None,
+) -> bool:
     """Drop pieces together, and tell whether they are gone; raises UnavailableError.
 
-    With `emptied`, only if that one holds no row. False too when somebody used them through all tries: try again later.
+    `first` runs in the transaction of the drop, and may forbid it. False too when somebody used a piece through all
+    tries: try again later.
     """
     for attempt in range(TRIES):
         if attempt:
@@ -98,18 +103,22 @@ async def drop(connection: AsyncConnection, pieces: Sequence[Partition], *, empt
         try:
             async with transaction(connection):
                 await connection.execute(_SQL["lock_timeout"])
-                if emptied is not None:
-                    if await _has_rows(connection, emptied):
-                        return False
-                    await connection.execute(_of(emptied, "hold_writers"))
-                    if await _has_rows(connection, emptied):  # written before the lock
-                        return False
+                if first is not None and not await first(connection):
+                    return False
                 names = sql.SQL(", ").join(sql.Identifier(piece.name) for piece in pieces)
                 await connection.execute(sql.SQL(_SQL["drop"]).format(names=names))
         except LockedError:
             continue
         return True
     return False
+
+
+async def is_empty(connection: AsyncConnection, piece: Partition) -> bool:
+    """Tell whether a piece holds no row; if so it gets none until the end of the transaction, which has a timeout."""
+    if await _has_rows(connection, piece):
+        return False
+    await connection.execute(_of(piece, "hold_writers"))
+    return not await _has_rows(connection, piece)  # again: one may have been written before the lock
 
 
 async def _ensure(connection: AsyncConnection, wanted: Sequence[Partition]) -> list[str]:

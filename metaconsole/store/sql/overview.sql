@@ -61,5 +61,4 @@ LEFT JOIN satellite_liveness l ON l.site_id = s.site_id AND l.satellite_id = s.s
 
 -- figures
 SELECT (SELECT count(*) FROM resource_version WHERE valid_to IS NULL) AS resources,
-       (SELECT count(*) FROM series) AS series,
-       pg_database_size(current_database()) AS database_bytes
+       (SELECT count(*) FROM series) AS series

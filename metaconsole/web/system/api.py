@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics: for supervisors, load balancers and Prometheus.
+"""/healthz, /readyz and /metrics for supervisors, load balancers and Prometheus; how the storage does.
 
 The one promise: none of them tells a secret, and ready means that what a page needs is there.
 """
@@ -9,11 +9,14 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import Field
 
-from metaconsole.store import overview
+from metaconsole import storage_report
+from metaconsole.store import overview, stats
 from metaconsole.store.pool import StoreTooSlowError, StoreUnavailableError
+from metaconsole.store.stats_forecast import forecast
 from metaconsole.web.errors import Problem
-from metaconsole.web.security import current_principal, is_loopback, public
+from metaconsole.web.security import current_principal, is_loopback, public, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.shapes import Shape
 from metaconsole.web.system.figures import Figures
@@ -37,6 +40,40 @@ class Readiness(Shape):
 
     ready: bool
     reasons: list[str]
+
+
+class StorageTier(Shape):
+    """What a tier takes."""
+
+    tier: str
+    bytes: int
+    growth_bytes_per_day: float | None = Field(description="null until sizes were noted on two days")
+
+
+class StorageTable(Shape):
+    """What a table takes, its partitions included."""
+
+    table: str
+    tier: str
+    partitions: int
+    bytes: int
+    heap_bytes: int
+    index_bytes: int
+    toast_bytes: int
+
+
+class Storage(Shape):
+    """Every byte of the database, and when its disk will be full."""
+
+    total_bytes: int
+    catalogue_bytes: int = Field(description="PostgreSQL's own catalogues")
+    file_bytes: int = Field(description="in the database's folder and in no table")
+    tiers: list[StorageTier]
+    tables: list[StorageTable]
+    free_bytes: int | None = Field(description="of the disk; null where it is not known")
+    growth_bytes_per_day: float | None
+    full_days: float | None = Field(description="null where it is not known, or nothing grows")
+    unknown: str = Field(description="why something is not known; empty when all is")
 
 
 @api.get("/healthz")
@@ -77,3 +114,15 @@ def metrics() -> Response:
         registry.register(Figures(connection))
         body: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
     return Response(body, content_type=CONTENT_TYPE_LATEST)
+
+
+@api.get("/api/v1/system/storage")
+@signed_in
+@api.output(Storage)
+@api.doc(operation_id="getStorage", responses={403: "Not all sites are within your scope"})
+def storage() -> dict[str, Any]:
+    """Account for the database's bytes by tier and table, and tell when the disk will be full."""
+    if current_principal().scope.sites is not None:
+        raise Problem(403, "This needs the right to read all sites: the tables hold all of them.")
+    with services().database.read() as connection:
+        return storage_report.storage(stats.sizes(connection), forecast(connection))

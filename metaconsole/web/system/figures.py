@@ -9,10 +9,12 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from metaconsole.store import overview
+from metaconsole.store import overview, stats
 from metaconsole.store.database import Connection
 from metaconsole.store.overview import SatelliteRow
 from metaconsole.store.scope import EVERYTHING
+from metaconsole.store.stats import Sizes
+from metaconsole.store.stats_forecast import Forecast, forecast
 from metaconsole.web.heartbeat import integer
 from shared import __version__
 
@@ -34,10 +36,10 @@ class Figures(Collector):
         build = GaugeMetricFamily("nephoscope_build", "The version that runs; always 1.", labels=("version",))
         build.add_metric((__version__,), 1)
         yield build
-        sizes = overview.figures(self._connection)
-        yield GaugeMetricFamily("nephoscope_resources", "Resources that are there now.", sizes["resources"])
-        yield GaugeMetricFamily("nephoscope_series", "Series in the dictionary.", sizes["series"])
-        yield GaugeMetricFamily("nephoscope_database_bytes", "Size of the database.", sizes["database_bytes"])
+        counted = overview.figures(self._connection)
+        yield GaugeMetricFamily("nephoscope_resources", "Resources that are there now.", counted["resources"])
+        yield GaugeMetricFamily("nephoscope_series", "Series in the dictionary.", counted["series"])
+        yield from _of_storage(stats.sizes(self._connection), forecast(self._connection))
         now = overview.now_ms(self._connection)
         yield from _of_satellites(overview.satellites(self._connection, EVERYTHING), now)
 
@@ -61,3 +63,21 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         for reader in row.readers:
             behind.add_metric((*labels, reader["reader"]), reader["behind"])
     yield from (seen, offset, spool, frames, behind)
+
+
+def _of_storage(sizes: Sizes, ahead: Forecast) -> Iterator[Metric]:
+    yield GaugeMetricFamily("nephoscope_database_bytes", "Size of the database.", sizes.total)
+    taken = GaugeMetricFamily("nephoscope_storage_bytes", "What a tier takes on disk.", labels=("tier",))
+    growth = GaugeMetricFamily(
+        "nephoscope_storage_growth_bytes_per_day", "What a tier grows by, once it is known.", labels=("tier",)
+    )
+    for tier, size in sizes.tiers().items():
+        taken.add_metric((tier,), size)
+        if tier in ahead.growth:
+            growth.add_metric((tier,), ahead.growth[tier])
+    yield from (taken, growth)
+    # What is not known is absent.
+    if ahead.free_bytes is not None:
+        yield GaugeMetricFamily("nephoscope_storage_free_bytes", "Free space of its disk.", ahead.free_bytes)
+    if ahead.full_days is not None:
+        yield GaugeMetricFamily("nephoscope_storage_full_seconds", "Until that disk is full.", ahead.full_days * 86_400)

@@ -45,12 +45,12 @@ class LogOfHours:
                 (self.site.site_id, reader, satellite, ordinal, START + timedelta(hours=ordinal - 1)),
             )
 
-    def drop(self, now: datetime = LATER) -> list[int]:
+    def drop(self, now: datetime = LATER, days: int = 400) -> list[int]:
         """Drop what may go, and return the hours that went."""
 
         async def run() -> list[str]:
             async with connected(self.site.url, application="test") as connection:
-                return await drop_read_log(connection, now)
+                return await drop_read_log(connection, now, days)
 
         return [int(name[-2:]) for name in asyncio.run(run()) if name.startswith("log_20311230")]
 
@@ -94,6 +94,27 @@ def test_another_reader_holds_the_log_for_a_week_and_is_then_forgotten(log: LogO
     assert log.drop(LATER + timedelta(days=7)) == [11, 12, 13]
     assert ("live@gone", log.one) not in log.positions()
     assert {("live@gone", log.two), ("live@here", log.one), ("facts", log.one)} <= log.positions()
+
+
+def test_a_log_that_is_too_old_goes_unread_as_a_gap_and_its_readers_go_on_behind_it(log: LogOfHours) -> None:
+    log.read("facts", log.two, 4)
+    log.read("compactor", log.two, 2)
+    log.site.rows(f"INSERT INTO compaction VALUES ({log.site.site_id}, '{log.two}', 0, 2)")
+    tomorrow = START + timedelta(days=1, hours=1)
+    assert log.drop(tomorrow, days=2) == []
+    assert log.drop(tomorrow, days=1) == [10]
+    assert log.site.rows("SELECT satellite_id, reader, ordinal FROM reader_position ORDER BY reader, ordinal") == [
+        (log.one, "compactor", 1),
+        (log.two, "compactor", 2),
+        (log.one, "facts", 1),
+        (log.two, "facts", 4),
+    ]
+    # What the compactor had not taken is a gap, of the one satellite only.
+    gap = "SELECT satellite_id, from_ms, to_ms, reason FROM gap"
+    assert log.site.rows(gap) == [(log.one, 1, 2, "dropped")]
+    assert log.drop(tomorrow + timedelta(hours=3), days=1) == [11, 12, 13]
+    assert log.site.rows("SELECT seen FROM compaction") == [(4,)]
+    assert {row[0] for row in log.site.rows("SELECT ordinal FROM reader_position")} == {4}
 
 
 def test_parts_go_when_they_are_merged_and_their_day_is_over(site: Site) -> None:
