@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 from apiflask import APIFlask
-from fixtures.web import Api, World
+from fixtures.web import Api, World, sign_in
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from metaconsole.settings import Settings
@@ -61,6 +61,40 @@ def test_a_database_without_schema_is_not_ready(postgres_server: str, tmp_path: 
     finally:
         services(app).close()
     assert told["reasons"] == ["The database has no schema: run the migrations."]
+
+
+def test_the_storage_is_accounted_for_to_whom_all_sites_are_open(app: APIFlask, api: Api, world: World) -> None:
+    world.site("home")
+    told = api.get("/api/v1/system/storage").get_json()
+    tables = sum(table["bytes"] for table in told["tables"])
+    assert told["total_bytes"] == tables + told["catalogue_bytes"] + told["file_bytes"]
+    assert tables == sum(tier["bytes"] for tier in told["tiers"])
+    assert {"log", "chunk", "rollup", "account"} <= {table["table"] for table in told["tables"]}
+    assert told["free_bytes"] > 0
+    assert (told["full_days"], told["unknown"]) == (None, "Growth is known once sizes were noted on two days.")
+    assert sign_in(app, world.url, "everywhere").get("/api/v1/system/storage").status_code == 200
+    refused = sign_in(app, world.url, "somewhere", sites=("home",)).get("/api/v1/system/storage")
+    assert (refused.status_code, refused.mimetype) == (403, "application/problem+json")
+
+
+def test_metrics_tell_the_storage_and_leave_out_what_is_not_known(api: Api, world: World) -> None:
+    def figures() -> dict[str, float]:
+        lines = api.get("/metrics").text.splitlines()
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+    before = figures()
+    assert before["nephoscope_database_bytes"] > before['nephoscope_storage_bytes{tier="log"}'] > 0
+    assert before["nephoscope_storage_free_bytes"] > 0
+    assert "nephoscope_storage_full_seconds" not in before
+    world.connection.execute(
+        """INSERT INTO storage_day
+        SELECT (extract(epoch FROM now()) / 86400)::int - age, 'log', 1000000 * (3 - age),
+               now() - make_interval(days => age)
+        FROM generate_series(0, 2) AS age"""
+    )
+    after = figures()
+    assert round(after['nephoscope_storage_growth_bytes_per_day{tier="log"}']) == 1_000_000
+    assert after["nephoscope_storage_full_seconds"] > 0
 
 
 def test_errors_are_problems(app: APIFlask, api: Api) -> None:
