@@ -71,7 +71,8 @@ class Compactor:
         self._kinds: Mapping[int, str] = {}
 
     async def prepare(self, connection: AsyncConnection) -> None:
-        """Learn the metrics' ids."""
+        """Learn the metrics' ids, and nothing of partitions: one that was known may have been dropped."""
+        self._partitions.clear()
         ids = await register_metrics(connection, list(catalogue()))
         self._kinds = {metric_id: catalogue()[name].kind for name, metric_id in ids.items()}
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from psycopg import sql
 
+from metaconsole.store import compaction
 from metaconsole.store.database import AsyncConnection, transaction
 from metaconsole.store.partitions import (
     CHUNK,
@@ -27,7 +28,7 @@ from metaconsole.store.partitions import (
 from metaconsole.store.retention_rules import Rule, Rules, Tier
 from metaconsole.store.sql import statements
 
-READERS: Final = ("compactor", "facts")  # without their positions nothing leaves the log
+READERS: Final = (compaction.READER, "facts")  # without their positions nothing leaves the log
 LOG_STAYS: Final = timedelta(hours=2)  # after its last receipt; the live view is rebuilt from the newest 15 minutes
 PATIENCE: Final = timedelta(days=7)  # with other readers, such as the live view's of a machine that may be gone
 PARTS_STAY: Final = timedelta(days=2)  # after the end of their day

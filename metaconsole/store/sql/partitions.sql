@@ -6,10 +6,10 @@ SET LOCAL lock_timeout = '100ms'
 
 -- existing
 SELECT parent.relname, child.relname, pg_get_expr(child.relpartbound, child.oid)
-FROM pg_inherits
-JOIN pg_class parent ON parent.oid = inhparent
+FROM unnest(%(parents)s::text[]) AS wanted (name)
+JOIN pg_class parent ON parent.oid = to_regclass(wanted.name)
+JOIN pg_inherits ON inhparent = parent.oid
 JOIN pg_class child ON child.oid = inhrelid
-WHERE inhparent = ANY(%(parents)s::text[]::regclass[])
 
 -- create
 -- Made by itself and attached, which writers of the parent do not notice; CREATE TABLE … PARTITION OF waits for them.

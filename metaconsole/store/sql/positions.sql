@@ -23,6 +23,7 @@ CROSS JOIN LATERAL (
     WHERE log.site_id = satellite.site_id AND log.satellite_id = satellite.satellite_id
       AND received_at >= now() - make_interval(secs => %(seconds)s)
 ) AS first
+WHERE true  -- so that ON below can't be taken for the join's
 ON CONFLICT (site_id, reader, satellite_id) DO UPDATE
     SET ordinal = EXCLUDED.ordinal, received_at = EXCLUDED.received_at
 

@@ -62,6 +62,7 @@ FROM (
     FROM {piece} GROUP BY site_id, satellite_id
 ) AS lost
 CROSS JOIN unnest(%(readers)s::text[]) AS passing (reader)
+WHERE true  -- so that ON below can't be taken for the join's
 ON CONFLICT (site_id, reader, satellite_id) DO UPDATE
     SET ordinal = EXCLUDED.ordinal, received_at = EXCLUDED.received_at
     WHERE reader_position.ordinal < EXCLUDED.ordinal

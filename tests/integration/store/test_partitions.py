@@ -26,8 +26,7 @@ from metaconsole.store.partitions import (
 EVE = datetime(2031, 12, 30, 23, 50, tzinfo=UTC)
 LOG_ROW = """INSERT INTO log (site_id, satellite_id, ordinal, received_at, epoch, sequence, lane, kind, first_ms,
     last_ms, payload) VALUES (1, gen_random_uuid(), 1, %s::timestamptz, gen_random_uuid(), 1, 1, 1, 1, 1, '')"""
-PART_ROW = """INSERT INTO part SELECT 1, 1, %s, 10000, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
-    '{}', '{}', '{}', '{}', '{}', '{}', NULL, ''"""
+PART_ROW = "INSERT INTO part VALUES (1, 1, %s, 10000, " + "'{}', " * 15 + "NULL, '')"
 
 
 def ensure_log(url: str, now: datetime) -> list[str]:

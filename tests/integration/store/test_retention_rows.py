@@ -50,7 +50,11 @@ class History:
             for series in site.series.values():
                 for age in ages:
                     row = (site.site_id, series, TODAY - age)
-                    self.world.connection.execute("INSERT INTO chunk VALUES (%s, %s, %s, 1, 0, 'x')", row)
+                    self.world.connection.execute(
+                        "INSERT INTO chunk (site_id, series_id, day, interval_ms, samples, grid, content) "
+                        "VALUES (%s, %s, %s, 10000, 1, 0, 'x')",
+                        row,
+                    )
                     self.world.connection.execute(
                         "INSERT INTO rollup (site_id, series_id, day, samples, first_at, last_at, first, last) "
                         "VALUES (%s, %s, %s, '{}', '{}', '{}', '{}', '{}')",
@@ -163,7 +167,7 @@ def test_a_series_leaves_with_its_last_row_unless_a_map_or_the_log_may_know_it(h
     )
     parted = one.series["parted", GAUGE]
     world.connection.execute(
-        "INSERT INTO part SELECT %s, %s, %s, %s, " + ", ".join(["'{}'"] * 15) + ", ''",
+        "INSERT INTO part VALUES (%s, %s, %s, 10000, %s, " + ", ".join(["'{}'"] * 15) + ", '')",
         (one.site_id, parted // 16, (TODAY - 1) * 24, [parted]),
     )
     for site in (one, two):

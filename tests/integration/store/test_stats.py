@@ -35,7 +35,8 @@ def filled(world: World) -> World:
         for n in range(rows * 10):
             world.batch(site, [today * DAY_MS + n], {GAUGE: {series: [float(n)]}})
         world.connection.execute(
-            "INSERT INTO chunk SELECT %s, n, %s, 8640, 1, decode(repeat(md5(n::text), 300), 'hex') "
+            "INSERT INTO chunk (site_id, series_id, day, interval_ms, samples, grid, content) "
+            "SELECT %s, n, %s, 10000, 8640, 1, decode(repeat(md5(n::text), 300), 'hex') "
             "FROM generate_series(1, %s) AS n",
             (site.site_id, today - 1, rows),
         )
