@@ -66,16 +66,21 @@ def steps(before_ms: I64, before: F64, after_ms: I64, after: F64, start_ms: I64)
     return Steps(increase, covered, anew.astype(np.int64))
 
 
-def of_samples(times: I64, values: F64, starts: I64 | None, groups: I64) -> Aggregates:
+def of_samples(times: I64, values: F64, starts: I64 | None, groups: I64, *, counter: bool = True) -> Aggregates:
     """Aggregate samples; group i holds those from groups[i] to groups[i + 1], and none is empty.
 
-    Within a group times ascend. groups ascends from 0.
+    Within a group times ascend. groups ascends from 0. Only a counter's steps count.
     """
     if not len(groups):
         return empty()
-    began = np.zeros(len(times), np.int64) if starts is None else starts
     ends = np.append(groups[1:], len(times)) - 1
-    between = steps(times[:-1], values[:-1], times[1:], values[1:], began[1:])
+    none = np.zeros(len(groups), np.int64)
+    increase, covered, resets = none.astype(np.float64), none, none
+    if counter:
+        began = np.zeros(len(times), np.int64) if starts is None else starts
+        between = steps(times[:-1], values[:-1], times[1:], values[1:], began[1:])
+        increase, covered = _inside(between.increase, groups), _inside(between.covered_ms, groups)
+        resets = _inside(between.resets, groups)
     return Aggregates(
         samples=ends + 1 - groups,
         first_ms=times[groups],
@@ -85,10 +90,10 @@ def of_samples(times: I64, values: F64, starts: I64 | None, groups: I64) -> Aggr
         min=np.minimum.reduceat(values, groups),
         max=np.maximum.reduceat(values, groups),
         sum=np.add.reduceat(values, groups),
-        start_ms=began[groups],
-        increase=_inside(between.increase, groups),
-        covered_ms=_inside(between.covered_ms, groups),
-        resets=_inside(between.resets, groups),
+        start_ms=began[groups] if counter else none,
+        increase=increase,
+        covered_ms=covered,
+        resets=resets,
     )
 
 

@@ -199,8 +199,9 @@ def _configurations(values: F64 | I64, level: int, mode: Any = None) -> list[Any
     if values.shape[1] < 2:
         return [flat] * len(values)
     floats = values.astype(np.float64, copy=False)
-    spread = np.abs(floats - floats.mean(axis=1, keepdims=True)).mean(axis=1)
-    moved = np.abs(np.diff(floats, axis=1)).mean(axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large to be told apart is stored as it is
+        spread = np.abs(floats - floats.mean(axis=1, keepdims=True)).mean(axis=1)
+        moved = np.abs(np.diff(floats, axis=1)).mean(axis=1)
     return [stepped if small else flat for small in (moved < spread).tolist()]
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg_pool import PoolTimeout
 
 from metaconsole.store import database
@@ -39,7 +40,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Lend a connection in a read-only transaction; raises StoreUnavailableError, StoreTooSlowError."""
+        """Lend a connection in a read-only transaction that sees one moment, however many statements it takes.
+
+        Raises StoreUnavailableError, StoreTooSlowError.
+        """
         with self._lend(read_only=True) as connection:
             yield connection
 
@@ -76,6 +80,7 @@ class Database:
         try:
             with self._opened().connection(self.patience) as connection:
                 connection.read_only = read_only
+                connection.isolation_level = IsolationLevel.REPEATABLE_READ if read_only else None
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailableError("the database gave no connection in time") from error

@@ -1,110 +1,37 @@
-"""Reading samples back out of the log, as columns.
+"""Questions about series over a range: their samples, or a value per step.
 
-The one promise: each sample that was stored comes back once, in order of series and time, and of two values for one
-instant the larger. Only the blocks of the metrics asked for travel, and nothing loops over samples.
+The one promise: an answer is the same whether its samples are in the log, in parts or in chunks, and while they move:
+all of it is read in one snapshot, which the connection's transaction has to be (REPEATABLE READ).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, TypeVar
 
 import numpy as np
-from psycopg.rows import class_row
 
+from metaconsole.store import downsample, rollups
+from metaconsole.store.compacted import read_chunks, read_chunks_of, read_parts
 from metaconsole.store.database import Connection
-from metaconsole.store.frames import FORMAT_VERSION
+from metaconsole.store.dictionary import Series
+from metaconsole.store.downsample import Entries, Span
+from metaconsole.store.hot import Compute, read_hot
+from metaconsole.store.pieces import DAY_MS
+from metaconsole.store.samples import HELD, Budget, Columns, Stretch, empty, join
 from metaconsole.store.scope import Scope
-from metaconsole.store.sql import statements
-from shared.batches import samples_of, spread
-from shared.columns import F64, I64, decode_i64, decode_values
-from shared.pb import telemetry_pb2 as pb
+from shared.catalogue import MetricKind, catalogue
+from shared.columns import F64, I64
 
-_SQL: Final = statements("query")
-_FETCH: Final = 500  # blocks between two looks at the limits
-SAMPLES: Final = 5_000_000  # what one answer may hold
-DECODED: Final = 100_000_000  # what may be decoded for it
-SERIES: Final = 500
+SERIES: Final = 500  # in one answer
+COMBINED: Final = 20_000  # series that are aggregated into one answer
+_SLICE: Final = 500  # series whose samples are in memory at once
 
 _T = TypeVar("_T")
-_Samples: TypeAlias = tuple[I64, I64, F64]  # series, times, values
-# How a piece of array work is run: the web hands in gevent's threadpool.
-Compute: TypeAlias = Callable[[Callable[[], Any]], Any]
-
-
-class QueryTooLargeError(ValueError):
-    """A query that would answer, or read, more than one query may."""
-
-
-class StoredFormatError(ValueError):
-    """A stored block in a format that this program does not know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One series of the dictionary; first_ms is when it was first seen, UTC milliseconds."""
-
-    site_id: int
-    series_id: int
-    resource_id: str
-    metric_id: int
-    metric: str
-    attributes: dict[str, str]
-    first_ms: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """Samples sorted by (series, time): three arrays of equal length, times in UTC milliseconds."""
-
-    series: I64
-    times: I64
-    values: F64
-
-    def of(self, series_id: int) -> tuple[I64, F64]:
-        """Return the times and values of one series, as views."""
-        start, end = np.searchsorted(self.series, [series_id, series_id + 1])
-        return self.times[start:end], self.values[start:end]
 
 
 def directly(work: Callable[[], _T]) -> _T:
     """Run array work right here."""
     return work()
-
-
-def series_of(
-    connection: Connection,
-    scope: Scope,
-    resources: Sequence[str],
-    metrics: Sequence[str] | None = None,
-    limit: int = 1_000_000,
-) -> list[Series]:
-    """Return the series of resources (UUIDs), of some metrics or of all."""
-    values = {
-        "resources": list(resources),
-        "metrics": None if metrics is None else list(metrics),
-        "sites": scope.parameter,
-        "limit": limit,
-    }
-    with connection.cursor(row_factory=class_row(Series)) as cursor:
-        return cursor.execute(_SQL["series_by_resource"], values).fetchall()
-
-
-def visible(connection: Connection, scope: Scope, resources: Sequence[str]) -> set[str]:
-    """Return which of the resources (UUIDs) exist within the scope."""
-    values = {"resources": list(resources), "sites": scope.parameter}
-    return {row[0] for row in connection.execute(_SQL["visible"], values)}
-
-
-def series_of_kind(
-    connection: Connection, scope: Scope, kind: str, site: str | None, metric: str, limit: int
-) -> list[Series]:
-    """Return the series of one metric of all present resources of a kind; raises QueryTooLargeError above limit."""
-    values = {"kind": kind, "site": site, "metric": metric, "sites": scope.parameter, "limit": limit + 1}
-    with connection.cursor(row_factory=class_row(Series)) as cursor:
-        found = cursor.execute(_SQL["series_by_kind"], values).fetchall()
-    if len(found) > limit:
-        raise QueryTooLargeError(f"more than {limit} series of {metric} match; name a site or ask without a step")
-    return found
 
 
 def read(
@@ -115,125 +42,111 @@ def read(
     to_ms: int,
     compute: Compute = directly,
 ) -> Columns:
-    """Return the samples of the series with from_ms <= time < to_ms.
+    """Return the samples of the series with from_ms <= time < to_ms, in order of series and time.
 
-    Raises QueryTooLargeError when they are too many, StoredFormatError for a block of an unknown format.
+    Raises QueryTooLargeError when they are too many, StoredFormatError and PieceError for an unknown format.
     """
-    gathered = _Gathered(np.unique(np.array([one.series_id for one in wanted], dtype=np.int64)), from_ms, to_ms)
-    for site_id in sorted({one.site_id for one in wanted if scope.allows(one.site_id)}):
-        of_site = [one for one in wanted if one.site_id == site_id]
-        for rows in _blocks(connection, site_id, of_site, from_ms, to_ms):
-            compute(lambda rows=rows: gathered.add(rows))  # type: ignore[misc]  # a lambda's default
-    columns: Columns = compute(gathered.columns)
+    budget = Budget()
+    found: list[Stretch] = []
+    for site_id, of_site in _by_site(scope, wanted):
+        ids = _ids(of_site)
+        found += read_hot(connection, site_id, of_site, from_ms, to_ms, budget, compute)
+        found += read_parts(connection, site_id, ids, from_ms, to_ms, budget, compute)
+        found += read_chunks(connection, site_id, ids, from_ms, to_ms, budget, compute)
+    columns: Columns = compute(lambda: join(found)) if found else empty()
     return columns
 
 
-def _blocks(
-    connection: Connection, site_id: int, wanted: Sequence[Series], from_ms: int, to_ms: int
-) -> Iterator[list[tuple[bytes, bytes]]]:
-    found = connection.execute(
-        _SQL["sources"], {"resources": sorted({one.resource_id for one in wanted}), "sites": [site_id]}
-    ).fetchall()
-    values = {
-        "site": site_id,
-        "sources": [source for _, source in found],
-        "metrics": sorted({one.metric_id for one in wanted}),
-        "from_ms": from_ms,
-        "to_ms": to_ms,
-    }
-    with connection.cursor(name="blocks", binary=True) as cursor:
-        cursor.execute(_SQL["blocks"], values)
-        while rows := cursor.fetchmany(_FETCH):
-            yield rows
+def read_steps(
+    connection: Connection, scope: Scope, wanted: Sequence[Series], span: Span, compute: Compute = directly
+) -> F64:
+    """Return a row per series, in order, with a value per step of the span, NaN where nothing was seen.
+
+    Raises as read does.
+    """
+    table = np.full((len(wanted), len(span.starts)), np.nan)
+    rows = {one.series_id: row for row, one in enumerate(wanted)}
+    budget = Budget(HELD)
+    for site_id, of_site in _by_site(scope, wanted):
+        for kind, alike in _by_kind(of_site):
+            for ids, entries in _entries(connection, site_id, alike, kind, span, budget, compute):
+                places = [rows[one] for one in ids]
+                table[places] = compute(partial(downsample.values, entries, np.array(ids, np.int64), span))
+    return table
 
 
-class _Grid:
-    """Blocks of the same series, each with a value of every series at every instant."""
-
-    def __init__(self, series: I64, picked: I64) -> None:
-        self.count = len(series)
-        self.picked = picked  # the places of the series that are wanted
-        self._wanted = series[picked]
-        self._times: list[I64] = []
-        self._values: list[F64 | I64] = []
-
-    def add(self, instants: I64, values: F64 | I64) -> None:
-        self._times.append(instants)
-        self._values.append(values.reshape(self.count, len(instants))[self.picked].T)
-
-    def samples(self) -> Iterator[_Samples]:
-        if self._times:
-            times, values = np.concatenate(self._times), np.concatenate(self._values)
-            series = np.broadcast_to(self._wanted, values.shape)
-            yield series.ravel(), np.repeat(times, values.shape[1]), values.ravel().astype(np.float64)
-
-
-class _Gathered:
-    """Blocks decoded so far, of the series that are wanted."""
-
-    def __init__(self, wanted: I64, from_ms: int, to_ms: int) -> None:
-        self._wanted = wanted
-        self._span = (from_ms, to_ms)
-        self._parts: list[_Samples] = []
-        self._samples = 0
-        self._decoded = 0
-        # Neighbouring cycles have the same series: their column is decoded, matched and spread once.
-        self._grids: dict[tuple[int, int, bytes], _Grid] = {}
-        self._instants: tuple[bytes, I64] = (b"", np.empty(0, dtype=np.int64))
-
-    def add(self, rows: Sequence[tuple[bytes, bytes]]) -> None:
-        for times, stored in rows:
-            self._add_block(times, stored)
-
-    def columns(self) -> Columns:
-        found = [part for grid in self._grids.values() for part in grid.samples()] + self._parts
-        if not found:
-            empty = np.empty(0, dtype=np.int64)
-            return Columns(empty, empty, np.empty(0))
-        series, times, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        within = (times >= self._span[0]) & (times < self._span[1])
-        series, times, values = series[within], times[within], values[within]
-        order = np.lexsort((values, times, series))
-        series, times, values = series[order], times[order], values[order]
-        last = np.ones(len(series), dtype=np.bool_)
-        last[:-1] = (series[1:] != series[:-1]) | (times[1:] != times[:-1])
-        return Columns(series[last], times[last], values[last])
-
-    def _add_block(self, times: bytes, stored: bytes) -> None:
-        if not stored or stored[0] != FORMAT_VERSION:
-            raise StoredFormatError(f"a stored block has format version {stored[0] if stored else 'none'}")
-        block = pb.Block.FromString(stored[1:])
-        grid = self._grid_of(block.series)
-        if not len(grid.picked):
-            return
-        if times != self._instants[0]:
-            column = pb.Column.FromString(times)
-            self._instants = times, decode_i64(column, column.count)
-        instants = self._instants[1]
-        values = decode_values(block.values, self._admit(grid, block, len(instants)))
-        if block.scope == pb.TIME_SCOPE_BATCH:
-            grid.add(instants, values)
+def _entries(
+    connection: Connection,
+    site_id: int,
+    wanted: Sequence[Series],
+    kind: MetricKind,
+    span: Span,
+    budget: Budget,
+    compute: Compute,
+) -> Iterator[tuple[Sequence[int], Entries]]:
+    """Yield slices of series with their entries, in ascending order."""
+    ids = _ids(wanted)
+    hot = read_hot(connection, site_id, wanted, span.begin_ms, span.to_ms, budget, compute)
+    hot.sort(key=lambda one: one.series)
+    by_rollups = rollups.answers(kind, span)
+    at = 0
+    for begin in range(0, len(ids), _SLICE):
+        some = ids[begin : begin + _SLICE]
+        end = at
+        while end < len(hot) and hot[end].series <= some[-1]:
+            end += 1
+        found = hot[at:end] + read_parts(connection, site_id, some, span.begin_ms, span.to_ms, budget, compute)
+        at = end
+        if by_rollups:
+            yield some, _with_rollups(connection, site_id, some, found, span, budget, compute)
         else:
-            series, at = spread(block, decode_i64(block.series, block.series.count), instants)
-            self._parts.append((series[grid.picked], at[grid.picked], values[grid.picked].astype(np.float64)))
+            found += read_chunks(connection, site_id, some, span.begin_ms, span.to_ms, budget, compute)
+            yield some, compute(partial(_of_samples, found, span))
+        budget.release(sum(len(one.times) for one in found))
 
-    def _admit(self, grid: _Grid, block: pb.Block, instants: int) -> int:
-        count = samples_of(block, instants)
-        self._decoded += count
-        if self._decoded > DECODED:
-            raise QueryTooLargeError("the range holds too much to read in one query; ask for a shorter one")
-        self._samples += len(grid.picked) * (count // grid.count)
-        if self._samples > SAMPLES:
-            raise QueryTooLargeError(
-                f"the answer would hold more than {SAMPLES} samples; ask for less or a shorter range"
-            )
-        return count
 
-    def _grid_of(self, column: pb.Column) -> _Grid:
-        key = (column.encoding, column.count, column.data)
-        known = self._grids.get(key)
-        if known is None:
-            series = decode_i64(column, column.count)
-            picked = np.flatnonzero(np.isin(series, self._wanted))
-            known = self._grids[key] = _Grid(series, picked)
-        return known
+def _with_rollups(
+    connection: Connection,
+    site_id: int,
+    ids: Sequence[int],
+    found: list[Stretch],
+    span: Span,
+    budget: Budget,
+    compute: Compute,
+) -> Entries:
+    """Return the entries of series whose samples in parts and log were found, and of their chunks."""
+    stale: I64 = compute(lambda: _days_of(found))
+    hours, wrong = rollups.read_rollups(connection, site_id, ids, span, stale)
+    found += read_chunks_of(connection, site_id, wrong, span.begin_ms, span.to_ms, budget, compute)
+    entries: Entries = compute(lambda: downsample.join([hours, downsample.of_columns(join(found), span, DAY_MS)]))
+    return entries
+
+
+def _of_samples(found: Iterable[Stretch], span: Span) -> Entries:
+    return downsample.of_columns(join(found), span)
+
+
+def _days_of(stretches: Iterable[Stretch]) -> I64:
+    """Return the days of series that have samples outside chunks."""
+    keys = [rollups.day_keys(one.series, np.unique(one.times // DAY_MS)) for one in stretches]
+    return np.unique(np.concatenate(keys)) if keys else np.empty(0, np.int64)
+
+
+def _by_site(scope: Scope, wanted: Sequence[Series]) -> Iterator[tuple[int, list[Series]]]:
+    by_site: dict[int, list[Series]] = {}
+    for one in wanted:
+        if scope.allows(one.site_id):
+            by_site.setdefault(one.site_id, []).append(one)
+    yield from sorted(by_site.items())
+
+
+def _by_kind(wanted: Sequence[Series]) -> Iterator[tuple[MetricKind, list[Series]]]:
+    by_kind: dict[MetricKind, list[Series]] = {}
+    for one in wanted:
+        metric = catalogue().get(one.metric)
+        by_kind.setdefault("gauge" if metric is None else metric.kind, []).append(one)
+    yield from by_kind.items()
+
+
+def _ids(wanted: Sequence[Series]) -> list[int]:
+    return sorted({one.series_id for one in wanted})

@@ -18,8 +18,8 @@ from werkzeug.exceptions import HTTPException
 from metaconsole.auth.secrets import BusyError
 from metaconsole.store.cursors import CursorError
 from metaconsole.store.pool import StoreTooSlowError, StoreUnavailableError
-from metaconsole.store.query import QueryTooLargeError
 from metaconsole.store.resources import NotFoundError
+from metaconsole.store.samples import QueryTooLargeError
 
 _log: Final = logging.getLogger(__name__)
 PROBLEM: Final = "application/problem+json"

@@ -1,42 +1,69 @@
--- series_by_resource
-SELECT s.site_id, s.series_id, s.resource_id::text AS resource_id, s.metric_id, m.name AS metric, s.attributes,
-       (extract(epoch FROM s.first_seen) * 1000)::bigint AS first_ms
-FROM series s JOIN metric m USING (metric_id)
-WHERE s.resource_id = ANY(%(resources)s::uuid[])
-  AND (%(metrics)s::text[] IS NULL OR m.name = ANY(%(metrics)s))
-  AND (%(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s))
-ORDER BY s.resource_id, m.name, s.series_id
-LIMIT %(limit)s
-
--- series_by_kind
-SELECT s.site_id, s.series_id, s.resource_id::text AS resource_id, s.metric_id, m.name AS metric, s.attributes,
-       (extract(epoch FROM s.first_seen) * 1000)::bigint AS first_ms
-FROM resource_version v
-JOIN site ON site.site_id = v.site_id
-JOIN series s ON s.site_id = v.site_id AND s.resource_id = v.resource_id
-JOIN metric m USING (metric_id)
-WHERE v.valid_to IS NULL AND v.kind = %(kind)s AND m.name = %(metric)s
-  AND (%(site)s::text IS NULL OR site.name = %(site)s)
-  AND (%(sites)s::bigint[] IS NULL OR v.site_id = ANY(%(sites)s))
-ORDER BY s.site_id, s.series_id
-LIMIT %(limit)s
+-- positions
+SELECT s.satellite_id, coalesce(p.ordinal, 0), coalesce(c.seen, 0), coalesce(c.through_ms, 0),
+       coalesce(p.received_at, 'epoch')
+FROM satellite s
+LEFT JOIN reader_position p
+    ON p.site_id = s.site_id AND p.satellite_id = s.satellite_id AND p.reader = 'compactor'
+LEFT JOIN compaction c ON c.site_id = s.site_id AND c.satellite_id = s.satellite_id
+WHERE s.site_id = %(site)s
 
 -- sources
-SELECT DISTINCT site_id, source_id
-FROM resource_key
-WHERE resource_id = ANY(%(resources)s::uuid[])
-  AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))
+SELECT DISTINCT source_id FROM resource_key
+WHERE site_id = %(site)s AND resource_id = ANY(%(resources)s::uuid[])
 
--- blocks
-SELECT l.times, substring(l.payload FROM (l.offsets[i] + 1)::int
-                          FOR (coalesce(l.offsets[i + 1], octet_length(l.payload)) - l.offsets[i])::int) AS block
-FROM log l CROSS JOIN LATERAL generate_subscripts(l.metrics, 1) AS i
-WHERE l.site_id = %(site)s AND l.source_id = ANY(%(sources)s) AND l.kind = 1
+-- hot_blocks
+SELECT CASE WHEN l.ordinal <= place.seen THEN place.through_ms ELSE 0 END AS hot_from, l.times,
+       substring(l.payload FROM (l.offsets[i] + 1)::int
+                 FOR (coalesce(l.offsets[i + 1], octet_length(l.payload)) - l.offsets[i])::int) AS block
+FROM unnest(%(satellites)s::uuid[], %(after)s::bigint[], %(seen)s::bigint[], %(through_ms)s::bigint[])
+    AS place (satellite_id, after, seen, through_ms)
+JOIN log l ON l.site_id = %(site)s AND l.satellite_id = place.satellite_id AND l.ordinal > place.after
+CROSS JOIN LATERAL generate_subscripts(l.metrics, 1) AS i
+WHERE l.kind = 1 AND l.source_id = ANY(%(sources)s::bigint[])
   AND l.last_ms >= %(from_ms)s AND l.first_ms < %(to_ms)s
+  AND (l.ordinal > place.seen OR l.last_ms >= place.through_ms)
   -- No instant lies more than 5 min ahead of its receipt: older partitions need not be looked at.
-  AND l.received_at >= to_timestamp(%(from_ms)s / 1000.0) - interval '10 minutes'
-  AND l.metrics[i] = ANY(%(metrics)s)
+  AND l.received_at >= greatest(to_timestamp(%(from_ms)s / 1000.0) - interval '10 minutes', %(received_at)s::timestamptz)
+  AND l.metrics[i] = ANY(%(metrics)s::bigint[])
 
--- visible
-SELECT resource_id::text FROM resource
-WHERE resource_id = ANY(%(resources)s::uuid[]) AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))
+-- parts
+SELECT p.hour, s.series_id, p.grids[s.place], p.samples[s.place],
+       substring(p.content FROM coalesce(p.ends[s.place - 1], 0) + 1
+                           FOR p.ends[s.place] - coalesce(p.ends[s.place - 1], 0)) AS piece
+FROM part p
+CROSS JOIN LATERAL unnest(p.series) WITH ORDINALITY AS s (series_id, place)
+WHERE p.site_id = %(site)s AND p.slab = ANY(%(slabs)s::bigint[]) AND p.hour BETWEEN %(first)s AND %(last)s
+  AND s.series_id = ANY(%(series)s::bigint[])
+LIMIT %(limit)s
+
+-- part_grids
+SELECT g.hour, g.grid, g.times FROM part_grid g
+JOIN unnest(%(whens)s::integer[], %(grids)s::bigint[]) AS wanted (hour, grid)
+    ON g.site_id = %(site)s AND g.hour = wanted.hour AND g.grid = wanted.grid
+
+-- chunks
+SELECT c.day, c.series_id, c.grid, c.samples, c.content AS piece FROM chunk c
+WHERE c.site_id = %(site)s AND c.series_id = ANY(%(series)s::bigint[]) AND c.day BETWEEN %(first)s AND %(last)s
+LIMIT %(limit)s
+
+-- chunks_of_days
+SELECT c.day, c.series_id, c.grid, c.samples, c.content AS piece FROM chunk c
+JOIN unnest(%(series)s::bigint[], %(days)s::integer[]) AS wanted (series_id, day)
+    ON c.site_id = %(site)s AND c.series_id = wanted.series_id AND c.day = wanted.day
+LIMIT %(limit)s
+
+-- chunk_grids
+SELECT g.day, g.grid, g.times FROM chunk_grid g
+JOIN unnest(%(whens)s::integer[], %(grids)s::bigint[]) AS wanted (day, grid)
+    ON g.site_id = %(site)s AND g.day = wanted.day AND g.grid = wanted.grid
+
+-- rollups
+SELECT series_id, day, array_send(samples),
+       CASE WHEN %(first_at)s THEN array_send(first_at) END, CASE WHEN %(last_at)s THEN array_send(last_at) END,
+       CASE WHEN %(first)s THEN array_send(first) END, CASE WHEN %(last)s THEN array_send(last) END,
+       CASE WHEN %(min)s THEN array_send(min) END, CASE WHEN %(max)s THEN array_send(max) END,
+       CASE WHEN %(sum)s THEN array_send(sum) END, CASE WHEN %(increase)s THEN array_send(increase) END,
+       CASE WHEN %(covered)s THEN array_send(covered) END, CASE WHEN %(starts)s THEN array_send(starts) END
+FROM rollup
+WHERE site_id = %(site)s AND series_id = ANY(%(series)s::bigint[]) AND day BETWEEN %(first_day)s AND %(last_day)s
+ORDER BY series_id, day

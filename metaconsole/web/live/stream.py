@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from metaconsole.store import query
-from metaconsole.store.query import Series
+from metaconsole.store import dictionary, query
+from metaconsole.store.dictionary import Series
 from metaconsole.store.scope import Scope
 from metaconsole.web.live.hub import News
 from metaconsole.web.offload import offload
@@ -63,7 +63,7 @@ def samples(services: Services, watch: Watch, since: int | None) -> Iterator[str
 
 def _series(services: Services, watch: Watch) -> list[Series]:
     with services.database.read() as connection:
-        return query.series_of(connection, watch.scope, [watch.resource])
+        return dictionary.series_of(connection, watch.scope, [watch.resource])
 
 
 def _again(before: list[Series], sent: I64, now: list[Series]) -> tuple[list[Series], I64]:

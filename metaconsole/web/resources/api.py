@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from apiflask import APIBlueprint
 from pydantic import Field, model_validator
 
-from metaconsole.store import query, resources
+from metaconsole.store import dictionary, resources
 from metaconsole.web.resources import view
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
@@ -177,7 +177,7 @@ def series(resource: str) -> dict[str, Any]:
     scope = current_principal().scope
     with services().database.read() as connection:
         row = resources.get_resource(connection, scope, resource)
-        found = query.series_of(connection, scope, [row.id])
+        found = dictionary.series_of(connection, scope, [row.id])
         return {"items": view.present_series(connection, found), "next": None}
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from metaconsole.store import overview, query
+from metaconsole.store import dictionary, overview
 from metaconsole.store.database import Connection
-from metaconsole.store.query import Series
+from metaconsole.store.dictionary import Series
 from metaconsole.store.resources import Related, ResourceRow
 from metaconsole.store.scope import Scope
 from metaconsole.web.services import services
@@ -22,7 +22,7 @@ def present(connection: Connection, rows: Sequence[ResourceRow]) -> list[dict[st
     scope = Scope(frozenset(row.site_id for row in rows))
     now = overview.now_ms(connection)
     health = overview.source_health(connection, scope)
-    fresh = _fresh(query.series_of(connection, scope, [row.id for row in rows]), now)
+    fresh = _fresh(dictionary.series_of(connection, scope, [row.id for row in rows]), now)
     return [_item(row, fresh.get(row.id), _is_ok(health, row.site_id, row.source, now)) for row in rows]
 
 

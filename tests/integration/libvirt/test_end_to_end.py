@@ -10,7 +10,7 @@ from fixtures.libvirt_counters import COUNTERS, Series
 from fixtures.stack import stack, start_gateway
 from fixtures.waiting import wait_for
 
-from metaconsole.store import database, query, resources
+from metaconsole.store import database, dictionary, query, resources
 from metaconsole.store.scope import EVERYTHING
 from shared.catalogue import state_code
 from shared.model import State
@@ -38,7 +38,7 @@ class Stored:
         if row is None:
             return {}
         with database.connect(self.url) as connection:
-            series = query.series_of(connection, EVERYTHING, [row.id])
+            series = dictionary.series_of(connection, EVERYTHING, [row.id])
             columns = query.read(connection, EVERYTHING, series, now - _HOUR, now + _HOUR)
         return {
             (one.metric, tuple(sorted(one.attributes.items()))): [
