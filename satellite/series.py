@@ -21,6 +21,7 @@ from satellite.collector import PollPlan
 from satellite.spool import Spool
 from shared import columns
 from shared.batches import BATCH_SAMPLES, MESSAGE_BYTES
+from shared.catalogue import catalogue
 from shared.columns import I64
 from shared.model import Layout, ReadingBlock, Readings, ResourceKey, SeriesKey
 from shared.pb import telemetry_pb2 as pb
@@ -29,6 +30,8 @@ from shared.pb import uplink_pb2
 _log = logging.getLogger(__name__)
 BATCH_BYTES: Final = MESSAGE_BYTES - 512 * 1024
 _KNOWN_PROBLEMS: Final = 1000  # of which each is logged once
+_FLOAT: Final = np.dtype(np.float64)
+_WHOLE: Final = np.dtype(np.int64)
 
 
 class ReadingsError(ValueError):
@@ -40,7 +43,7 @@ class _Known:
     """What is remembered of a layout: its ids, their column, and a number per series' resource."""
 
     ids: I64
-    column: pb.Column
+    block: pb.Block  # metric and series, all that is the same in each batch
     resources: I64
 
 
@@ -81,9 +84,9 @@ class Series:
             return []
         state = self._sources.setdefault(source, _Source({}, {}, weakref.WeakKeyDictionary()))
         blocks = [block for block in readings.blocks if len(block.layout.series) and self._fits(source, block, times)]
-        if any(block.layout not in state.layouts for block in blocks):
+        if fresh := [block.layout for block in blocks if block.layout not in state.layouts]:
             async with self._numbering:
-                await self._define(source, state, [block.layout for block in blocks])
+                await self._define(source, state, fresh)
         batch = pb.Batch(source=source, plan=plan.name, interval_ms=round(plan.interval * 1000))
         batch.monotonic_ns, batch.boot_id = monotonic_ns, self._boot
         return [uplink_pb2.Frame(batch=part) for part in self._batches(state, batch, times, blocks)]
@@ -130,7 +133,8 @@ class Series:
             return
         ids = np.array([state.ids[key] for key in layout.series], dtype=np.int64)
         numbers = [state.resources.setdefault(key.resource, len(state.resources)) for key in layout.series]
-        state.layouts[layout] = _Known(ids, columns.encode(ids), np.array(numbers, dtype=np.int64))
+        block = pb.Block(metric=layout.metric, series=columns.encode(ids))
+        state.layouts[layout] = _Known(ids, block, np.array(numbers, dtype=np.int64))
 
     # --- batches
 
@@ -174,23 +178,29 @@ def _encode(
         index = None if chosen is None else chosen[at]
         if index is not None and not len(index):
             continue
-        message = batch.blocks.add(metric=block.layout.metric)
-        message.series.CopyFrom(known.column if index is None else columns.encode(known.ids[index]))
-        picked = block if index is None else _pick(block, index, len(times))
+        message = batch.blocks.add()
+        message.CopyFrom(known.block)
+        picked = block
+        if index is not None:
+            message.series.CopyFrom(columns.encode(known.ids[index]))
+            picked = _pick(block, index, len(times))
         if picked.instants is None:
             message.scope = pb.TIME_SCOPE_BATCH
         else:
             message.scope = pb.TIME_SCOPE_RESOURCE
             message.times.CopyFrom(columns.encode(picked.instants))
         in_sequence = picked.instants is None and len(times) > 1
-        message.values.CopyFrom(columns.encode(picked.values, in_sequence=in_sequence))
+        message.values.CopyFrom(columns.encode_checked(picked.values, in_sequence=in_sequence))
+        if picked.starts is not None:
+            message.starts.CopyFrom(columns.encode(picked.starts, in_sequence=False))
     return batch
 
 
 def _pick(block: ReadingBlock, index: I64, instants: int) -> ReadingBlock:
+    starts = None if block.starts is None else block.starts[index]
     if block.instants is not None:
-        return replace(block, values=block.values[index], instants=block.instants[index])
-    return replace(block, values=block.values.reshape(-1, instants)[index].reshape(-1))
+        return replace(block, values=block.values[index], instants=block.instants[index], starts=starts)
+    return replace(block, values=block.values.reshape(-1, instants)[index].reshape(-1), starts=starts)
 
 
 def _cut(state: _Source, blocks: Sequence[ReadingBlock], limit: int) -> Iterator[list[I64]]:
@@ -234,16 +244,26 @@ def _check_values(block: ReadingBlock, instants: int) -> None:
     expected = count * instants if block.instants is None else count
     if block.values.ndim != 1 or len(block.values) != expected:
         raise ReadingsError(f"{expected} values are expected, the array is {list(block.values.shape)}")
-    if block.values.dtype == np.dtype(np.float64):
+    if block.values.dtype == _FLOAT:
         if not np.isfinite(block.values).all():
             raise ReadingsError("a value is NaN or infinite; what was not seen is left out")
-    elif block.values.dtype != np.dtype(np.int64):
+    elif block.values.dtype != _WHOLE:
         raise ReadingsError(f"values are float64 or int64, not {block.values.dtype}")
     index = block.instants
-    if index is not None and (index.dtype != np.dtype(np.int64) or index.shape != (count,)):
+    if index is not None and (index.dtype != _WHOLE or index.shape != (count,)):
         raise ReadingsError("there is one int64 instant index per series, or none at all")
     if index is not None and ((index < 0) | (index >= instants)).any():
         raise ReadingsError(f"an instant index is outside the {instants} instants")
+    if block.starts is not None:
+        _check_starts(block.layout.metric, block.starts, count)
+
+
+def _check_starts(metric: str, starts: I64, count: int) -> None:
+    known = catalogue().get(metric)
+    if known is None or known.kind != "counter":
+        raise ReadingsError("only a counter has start times")
+    if starts.dtype != _WHOLE or starts.shape != (count,) or (starts < 0).any():
+        raise ReadingsError("there is one int64 start time per series, 0 where it is not known, or none at all")
 
 
 def _check_layout(layout: Layout) -> None:

@@ -34,6 +34,7 @@ _TYPES: Final = {
 _ENVELOPE: Final = 4096  # bytes that the message around a frame may take
 FRAME_BYTES: Final = PAYLOAD_LIMIT - _ENVELOPE
 _GROUP_BYTES: Final = 16 * 1024 * 1024  # of appends that share one fdatasync
+_FRESH_BYTES: Final = 4 * 1024 * 1024  # of frames that are sent from memory instead of being read again
 _KEPT_SEGMENTS: Final = 2  # of this run, whatever was acknowledged: the next run reads in them where this one ended
 
 
@@ -78,6 +79,8 @@ class Spool:
         self._defining = asyncio.Lock()
         self._sweeping = asyncio.Lock()
         self._stored: dict[bytes, bytes] = {}
+        self._fresh: dict[int, bytes] = {}  # the newest frames of this run, which are on the disk as well
+        self._fresh_bytes = 0
         self._broken: str | None = None
         self.produced = 0
 
@@ -173,8 +176,12 @@ class Spool:
             epoch.segments.append(segment)
         for record, entry in zip(written, group, strict=True):
             segment.publish(record)
+            self._fresh[record.sequence] = entry.payload
+            self._fresh_bytes += len(entry.payload)
             if not entry.done.done():
                 entry.done.set_result(record.sequence)
+        while self._fresh_bytes > _FRESH_BYTES:
+            self._fresh_bytes -= len(self._fresh.pop(next(iter(self._fresh))))
         epoch.pending.add(written[0].sequence, written[-1].sequence)
         epoch.next_sequence = written[-1].sequence + 1
         self.produced += len(written)
@@ -200,7 +207,9 @@ class Spool:
 
     async def read(self, epoch: SpoolEpoch, sequences: Sequence[int]) -> list[uplink_pb2.Frame]:
         """Return pending frames; one that can't be read any more is left out and lost: it is declared as dropped."""
-        payloads = await asyncio.to_thread(epoch.load_frames, sequences)
+        payloads = self._take_fresh(epoch, sequences)
+        if absent := [sequence for sequence in sequences if sequence not in payloads]:
+            payloads |= await asyncio.to_thread(epoch.load_frames, absent)
         frames = []
         for sequence in sequences:
             payload = payloads[sequence]
@@ -212,6 +221,17 @@ class Spool:
             frame.epoch, frame.sequence = epoch.id, sequence
             frames.append(frame)
         return frames
+
+    def _take_fresh(self, epoch: SpoolEpoch, sequences: Sequence[int]) -> dict[int, bytes | None]:
+        """Return what is in memory still; a session reads a frame once, so it leaves the memory."""
+        if epoch is not self.current:
+            return {}
+        found: dict[int, bytes | None] = {}
+        for sequence in sequences:
+            if (payload := self._fresh.pop(sequence, None)) is not None:
+                self._fresh_bytes -= len(payload)
+                found[sequence] = payload
+        return found
 
     def acknowledge(self, epoch: bytes, ranges: Iterable[tuple[int, int]]) -> None:
         """Take note that the metaconsole has these sequences for ever. An epoch that is not here is passed over."""

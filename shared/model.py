@@ -176,12 +176,14 @@ class ReadingBlock:
     """Values of one metric.
 
     With instants None the values belong to the batch's instants: shape (series, instants) flattened, series-major.
-    Else instants holds one index into the batch's instants per series.
+    Else instants holds one index into the batch's instants per series. Of a counter, starts holds for each series when
+    it began to count from zero (UTC milliseconds, 0 where that is not known); None where it is known of none.
     """
 
     layout: Layout
     values: F64 | I64
     instants: I64 | None = None
+    starts: I64 | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,16 +33,16 @@ class Known:
 
 
 def check_frame(
-    frame: uplink_pb2.Frame, sender: Sender, epoch: UUID, series: SeriesMap, known: Known, now_ms: int
+    frame: uplink_pb2.Frame, size: int, sender: Sender, epoch: UUID, series: SeriesMap, known: Known, now_ms: int
 ) -> CheckedFrame:
-    """Return the frame ready to store; raises ProtocolError where even its number can't be taken."""
+    """Return the frame, of a size in bytes, ready to store; raises ProtocolError where even its number can't be taken."""
     if not 1 <= frame.sequence < SEQUENCES:
         raise ProtocolError(f"frame sequence {frame.sequence} is outside 1 to 2^62 - 1")
     lane = frame.lane if frame.lane in uplink_pb2.Lane.values() else 0
     place = (sender, epoch, frame.sequence, frame.sequence, lane)
     window = Window(now_ms)
     try:
-        return CheckedFrame(*place, _check(frame, series, known, window))
+        return CheckedFrame(*place, _check(frame, size, series, known, window))
     except RefusedError as error:
         row = _gap_row(frame, known, window, error)
         content = frame.SerializeToString()[:QUARANTINE_BYTES]
@@ -75,8 +75,8 @@ def check_dropped(dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, now_
     return CheckedFrame(sender, epoch, first, last, 0, _row_of_gap(gap, None))
 
 
-def _check(frame: uplink_pb2.Frame, series: SeriesMap, known: Known, window: Window) -> LogRow:
-    if (size := frame.ByteSize()) > MESSAGE_BYTES:
+def _check(frame: uplink_pb2.Frame, size: int, series: SeriesMap, known: Known, window: Window) -> LogRow:
+    if size > MESSAGE_BYTES:
         raise RefusedError("limit", f"the frame has {size} bytes; at most {MESSAGE_BYTES} are taken")
     match frame.WhichOneof("content"):
         case "batch":
