@@ -52,12 +52,15 @@ def _say(line: str) -> None:
 @_home
 @_http
 @_grpc
+@click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of the gateway.")
 @click.option("--site", help="The site of the satellite on this machine, at the first start; default home.")
-def up(home: Path, site: str | None, http_host: str, http_port: int, grpc_host: str, grpc_port: int) -> None:
+def up(
+    home: Path, site: str | None, gateways: int, http_host: str, http_port: int, grpc_host: str, grpc_port: int
+) -> None:
     """Run everything on this machine: database, metaconsole and a satellite that watches it."""
     from metaconsole import supervisor
 
-    options = supervisor.Options(site, http_host, http_port, grpc_host, grpc_port)
+    options = supervisor.Options(site, http_host, http_port, grpc_host, grpc_port, gateways)
     try:
         supervisor.up(Home(home.absolute()), options, _say)
     except supervisor.UpError as error:
@@ -89,10 +92,11 @@ metaconsole.add_command(db)
 @metaconsole.command()
 @_home
 @_grpc
+@click.option("--share-port", is_flag=True, help="Let several gateways listen on the port; each of them needs this.")
 @_lifeline
-def gateway(home: Path, grpc_host: str, grpc_port: int, lifeline: int | None) -> None:
+def gateway(home: Path, grpc_host: str, grpc_port: int, share_port: bool, lifeline: int | None) -> None:
     """Take what satellites send."""
-    settings = _settings(home, lifeline, grpc_host=grpc_host, grpc_port=grpc_port)
+    settings = _settings(home, lifeline, grpc_host=grpc_host, grpc_port=grpc_port, grpc_shared=share_port)
     from metaconsole.gateway.server import GatewayError, serve
     from metaconsole.store.database import NotDurableError
 

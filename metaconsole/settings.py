@@ -13,5 +13,6 @@ class Settings:
     pki: Path  # ca.pem, gateway.pem, gateway.key
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 7443
+    grpc_shared: bool = False  # other gateways may listen on the port as well
     http_host: str = "127.0.0.1"
     http_port: int = 8080

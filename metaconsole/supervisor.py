@@ -31,7 +31,7 @@ _RENEWAL_SECONDS: Final = 6 * 3600.0
 _OWN_SERVER_SECONDS: Final = 30.0
 _LATE_SECONDS: Final = 20.0
 # Below the 15 s in which all is gone. Who is asked together shares the seconds; PostgreSQL's are the keeper's own.
-_STOP_ORDER: Final = ((("satellite",), 3.0), (("web", "compactor", "readers", "gateway"), 3.0), (("postgresql",), 8.0))
+_STOP_SECONDS: Final = (3.0, 3.0, 8.0)
 
 
 class UpError(Exception):
@@ -47,6 +47,7 @@ class Options:
     http_port: int
     grpc_host: str
     grpc_port: int
+    gateways: int = 1  # processes, all on grpc_port
 
 
 def up(home: Home, options: Options, say: Callable[[str], None]) -> None:
@@ -110,7 +111,9 @@ class Supervisor:
         self._say(f"Starting the gateway ({self._grpc}), the readers and the web …")
         grpc = ("--grpc-host", self._options.grpc_host, "--grpc-port", str(self._options.grpc_port))
         http = ("--http-host", self._options.http_host, "--http-port", str(self._options.http_port))
-        self._launch("gateway", "metaconsole", "gateway", "--home", str(self._home.path), *grpc)
+        shared = ("--share-port",) if self._options.gateways > 1 else ()
+        for name in self._gateways:
+            self._launch(name, "metaconsole", "gateway", "--home", str(self._home.path), *grpc, *shared)
         self._launch("readers", "metaconsole", "readers", "--home", str(self._home.path))
         self._launch("compactor", "metaconsole", "compactor", "--home", str(self._home.path))
         self._launch("web", "metaconsole", "web", "--home", str(self._home.path), *http)
@@ -186,6 +189,10 @@ class Supervisor:
         return known
 
     @property
+    def _gateways(self) -> list[str]:
+        return ["gateway", *(f"gateway-{number}" for number in range(2, self._options.gateways + 1))]
+
+    @property
     def _grpc(self) -> str:
         return local_address(self._options.grpc_host, self._options.grpc_port)
 
@@ -211,13 +218,15 @@ class Supervisor:
             await asyncio.sleep(_RENEWAL_SECONDS)
             now = datetime.now(UTC)
             if pki.renew_gateway(self._home.pki, now):
-                self._children["gateway"].signal(signal.SIGTERM)
+                for name in self._gateways:
+                    self._children[name].signal(signal.SIGTERM)
             identity = pki.identity_in(self._home.satellite / "satellite.pem")
             if identity and pki.renew_satellite(self._home.pki, self._home.satellite, identity, now):
                 self._children["satellite"].signal(signal.SIGTERM)
 
     async def _stop(self) -> None:
-        for names, seconds in _STOP_ORDER:
+        order = (("satellite",), ("web", "compactor", "readers", *self._gateways), ("postgresql",))
+        for names, seconds in zip(order, _STOP_SECONDS, strict=True):
             children = [self._children[name] for name in names if name in self._children]
             for child in children:
                 child.ask()

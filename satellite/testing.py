@@ -189,6 +189,12 @@ def check_readings(readings: Readings, known: set[ResourceKey]) -> None:
         assert len(block.values) == expected, f"{metric.name}: {len(block.values)} values for {expected} places"
         assert block.values.dtype == (np.int64 if metric.integer else np.float64), f"{metric.name}: value type"
         assert np.isfinite(block.values).all(), f"{metric.name}: a value is not finite"
+        if block.starts is not None:
+            newest = int(readings.times[-1]) + 300_000
+            assert metric.kind == "counter", f"{metric.name}: only a counter has start times"
+            assert block.starts.dtype == np.int64, f"{metric.name}: start times"
+            assert len(block.starts) == len(series), f"{metric.name}: {len(block.starts)} start times"
+            assert ((block.starts >= 0) & (block.starts <= newest)).all(), f"{metric.name}: a start in the future"
         if metric.kind == "state":
             assert set(block.values.tolist()) <= set(metric.codes), f"{metric.name}: a code is not known"
         if metric.kind == "counter":

@@ -35,7 +35,7 @@ class Known:
 def check_frame(
     frame: uplink_pb2.Frame, size: int, sender: Sender, epoch: UUID, series: SeriesMap, known: Known, now_ms: int
 ) -> CheckedFrame:
-    """Return the frame, of a size in bytes, ready to store; raises ProtocolError where even its number can't be taken."""
+    """Return the frame (size in bytes) ready to store; raises ProtocolError where even its number can't be taken."""
     if not 1 <= frame.sequence < SEQUENCES:
         raise ProtocolError(f"frame sequence {frame.sequence} is outside 1 to 2^62 - 1")
     lane = frame.lane if frame.lane in uplink_pb2.Lane.values() else 0

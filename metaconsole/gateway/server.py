@@ -31,9 +31,6 @@ from shared.tls import SERVER_OPTIONS
 CHECK_THREADS: Final = 2  # they decode outside the interpreter's lock
 STOP_SECONDS: Final = 3.0
 PARTITIONS_SECONDS: Final = 3600.0
-# A frame somewhat over the limit is refused by itself, with a reason; the transport would end the whole session.
-_RECEIVE: Final = ("grpc.max_receive_message_length", 2 * MESSAGE_BYTES)
-_OPTIONS: Final = [*(option for option in SERVER_OPTIONS if option[0] != _RECEIVE[0]), _RECEIVE]
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +43,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
 
     While PostgreSQL can't be reached at the start, this waits for it.
     """
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(options=_options(settings))
     port = _listen(server, settings)
     database = AsyncDatabase(settings.database_url, application="nephoscope gateway")
     await database.open()
@@ -76,6 +73,15 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
     finally:
         await server.stop(None)
         await database.close()
+
+
+def _options(settings: Settings) -> list[tuple[str, Any]]:
+    options: dict[str, Any] = dict(SERVER_OPTIONS)
+    # A frame somewhat over the limit is refused by itself, with a reason; the transport would end the whole session.
+    options["grpc.max_receive_message_length"] = 2 * MESSAGE_BYTES
+    # Gateways that share a port all say so: what is bound without, theirs or another program's, keeps them off.
+    options["grpc.so_reuseport"] = int(settings.grpc_shared)
+    return list(options.items())
 
 
 def _listen(server: grpc.aio.Server, settings: Settings) -> int:

@@ -14,6 +14,7 @@ from satellite.collectors.host.config import HostConfig
 from satellite.collectors.host.inventory import discover
 from satellite.collectors.host.metrics import HostMetrics
 from satellite.collectors.host.readiness import readiness
+from satellite.collectors.host.starts import Starts
 from shared.model import Action, ActionResult, Event, Inventory, Readings
 
 __all__ = ["HostCollector"]
@@ -39,6 +40,7 @@ class HostCollector(Collector):
     def __init__(self, config: HostConfig, context: Context) -> None:
         super().__init__(config, context)
         self._machine = Machine()
+        self._starts = Starts()
         self._metrics: HostMetrics | None = None
 
     @property
@@ -49,7 +51,7 @@ class HostCollector(Collector):
     async def open(self) -> None:
         """Find out which machine this is and take the first look at its CPU counters. Raises SourceError."""
         inventory = await self.discover()
-        self._metrics = HostMetrics(inventory.resources[0].key)
+        self._metrics = HostMetrics(inventory.resources[0].key, self._starts)
         await self.context.call(self._machine.mark)
 
     async def check(self) -> Sequence[Check]:

@@ -56,6 +56,7 @@ class Snapshot:
     """One look at the machine; psutil's own named tuples where they say all. Time in UTC milliseconds."""
 
     time_ms: int
+    boot_ms: int
     uptime: float
     cpu: Any
     cpus: Mapping[int, Any]
@@ -78,6 +79,8 @@ class Machine:
         self.remote = RemoteFilesystems()
         self._cpu: Any = None
         self._read_at = time.monotonic()
+        # Read once: the kernel works it out from its clock, and a clock that is set would move it.
+        self._boot_ms = int(psutil.boot_time() * 1000)
 
     def mark(self) -> None:
         """Start the interval of the first utilization now."""
@@ -93,6 +96,7 @@ class Machine:
         self.mark()
         return Snapshot(
             time_ms=time_ms,
+            boot_ms=self._boot_ms,
             uptime=time.clock_gettime(time.CLOCK_BOOTTIME),
             cpu=self._cpu,
             cpus=dict(zip(_online(), psutil.cpu_times(percpu=True), strict=False)),

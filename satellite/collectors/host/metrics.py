@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from satellite.blocks import Blocks
 from satellite.collectors.host.client import Snapshot, Temperature, Usage
-from shared.catalogue import state_code
+from satellite.collectors.host.starts import Starts
+from shared.catalogue import catalogue, state_code
 from shared.model import Readings, ResourceKey, SeriesKey, State
 
 Attributes: TypeAlias = tuple[tuple[str, str], ...]
@@ -18,10 +19,11 @@ Sample: TypeAlias = tuple[str, Attributes, float | None]
 class HostMetrics:
     """Turns snapshots into readings of one host."""
 
-    def __init__(self, host: ResourceKey) -> None:
+    def __init__(self, host: ResourceKey, starts: Starts) -> None:
         self._host = host
         self._blocks = Blocks()
         self._keys: dict[tuple[str, Attributes], SeriesKey] = {}
+        self._starts = starts
 
     def readings(self, snapshot: Snapshot, remote: Sequence[Usage] = ()) -> Readings:
         """Return the readings of a snapshot, with the network filesystems that answered."""
@@ -36,8 +38,10 @@ class HostMetrics:
             series.append(key)
             values.append(value)
         self._keys = keys  # a device that is gone is forgotten
-        for series, values in grouped.values():
-            self._blocks.add(series, values)
+        self._starts.look(snapshot)
+        for metric, (series, values) in grouped.items():
+            counter = catalogue()[metric].kind == "counter"
+            self._blocks.add(series, values, [self._starts.of(key) for key in series] if counter else None)
         return self._blocks.readings(snapshot.time_ms)
 
 

@@ -72,7 +72,8 @@ def test_user_is_made_with_a_password_from_stdin(up: RunningUp) -> None:
 
 
 def test_ctrl_c_and_kill_leave_nothing_and_it_comes_back() -> None:
-    with run_up() as up:
+    with run_up(gateways=2) as up:
+        assert len([line for line in up.processes().values() if "metaconsole gateway" in line]) == 2
         up.interrupt()
         assert up.processes() == {}
         assert not (up.home / "running.json").exists()

@@ -14,6 +14,7 @@ from fixtures.waiting import wait_until
 from satellite.collectors.host import HostCollector, client, inventory, virtualization
 from satellite.collectors.host.config import HostConfig
 from satellite.testing import LocalContext
+from shared.catalogue import catalogue
 from shared.model import Action, Kind, Readings, ResourceKey, SeriesKey, State
 
 Times = namedtuple("Times", "user nice system idle iowait irq softirq steal")  # noqa: PYI024 - as psutil's
@@ -220,3 +221,40 @@ def test_layout_is_the_same_object_until_the_series_change(monkeypatch: pytest.M
         assert key in third["system.network.io"].series  # type: ignore[attr-defined]
 
     asyncio.run(body())
+
+
+def test_counters_begin_at_the_boot_and_those_of_a_new_interface_when_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = psutil.net_io_counters(pernic=True)["lo"]
+    names = ["lo"]
+    monkeypatch.setattr(psutil, "net_io_counters", lambda **_: dict.fromkeys(names, counted))
+    boot_ms = int(psutil.boot_time() * 1000)
+
+    async def body() -> tuple[list[Readings], set[str]]:
+        collector = HostCollector(HostConfig(), LocalContext())
+        found = [await collector.collect("fast")]
+        names.append("wg0")
+        found.append(await collector.collect("fast"))
+        await collector.open()  # as after an error: a start does not move
+        monkeypatch.setattr(psutil, "boot_time", lambda: 1.0)
+        found.append(await collector.collect("fast"))
+        return found, {block.layout.metric for block in found[0].blocks if block.starts is not None}
+
+    found, with_starts = asyncio.run(body())
+    assert {"system.cpu.time", "system.paging.io", "system.network.io"} <= with_starts
+    assert all(catalogue()[metric].kind == "counter" for metric in with_starts)
+    first, *later = (starts(readings) for readings in found)
+    assert set(first.values()) == {boot_ms}
+    came = int(found[0].times[0])
+    for after in later:
+        young = {key for key in after if ("network.interface.name", "wg0") in key[1]}
+        assert {after[key] for key in young} == {came}
+        assert {start for key, start in after.items() if key not in young} == {boot_ms}
+
+
+def starts(readings: Readings) -> dict[tuple[str, tuple[tuple[str, str], ...]], int]:
+    return {
+        (key.metric, key.attributes): start
+        for block in readings.blocks
+        if block.starts is not None
+        for key, start in zip(block.layout.series, block.starts.tolist(), strict=True)
+    }

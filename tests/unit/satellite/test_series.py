@@ -13,6 +13,7 @@ from satellite.collector import PollPlan
 from satellite.series import Series
 from satellite.spool import Spool
 from shared.batches import decode_block, decode_times
+from shared.columns import I64, decode_i64
 from shared.model import Kind, Layout, ReadingBlock, Readings, ResourceKey, SeriesKey
 from shared.pb import uplink_pb2
 
@@ -137,3 +138,31 @@ def test_an_answer_above_the_size_limit_is_cut(spool: Spool, monkeypatch: pytest
     assert len(found) > 3
     assert all(frame.batch.ByteSize() <= 10_000 for frame in found)
     assert [v for _, _, v in samples(found)] == noise.tolist()
+
+
+def test_start_times_travel_with_the_series_of_a_counter_however_it_is_cut(spool: Spool) -> None:
+    counter = layout("system.network.io", 1, 2, 3, 4)
+    block = ReadingBlock(counter, np.array([10, 11, 20, 21, 30, 31, 40, 41]), starts=np.array([1, 2, 3, 4]) * 1_000)
+    found = frames(Series(spool, {"system.network.io"}, 4), readings(block, times=(NOW, NOW + 1)))
+    assert len(found) == 2
+    pairs: list[tuple[int, int]] = []
+    for frame in found:
+        (part,) = frame.batch.blocks
+        series = decode_i64(part.series, 2).tolist()
+        pairs += zip(series, decode_i64(part.starts, 2).tolist(), strict=True)
+    assert pairs == [(1, 1_000), (2, 2_000), (3, 3_000), (4, 4_000)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "starts"),
+    [
+        ("system.cpu.utilization", np.array([1, 1])),
+        ("system.network.io", np.array([1])),
+        ("system.network.io", np.array([1.0, 1.0])),
+        ("system.network.io", np.array([1, -1])),
+    ],
+)
+def test_start_times_that_can_not_be_leave_the_block_out(spool: Spool, metric: str, starts: I64) -> None:
+    series = Series(spool, {metric})
+    assert frames(series, readings(ReadingBlock(layout(metric, 1, 2), np.array([1, 2]), starts=starts))) == []
+    assert series.left_out["s"] == 1
