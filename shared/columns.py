@@ -7,6 +7,7 @@ Encodings (proto/nephoscope/v1/telemetry.proto): RAW little-endian values; PCODE
 https://github.com/pcodec/pcodec; ARITHMETIC start and step, for constants, dense ids and regular instants.
 """
 
+import struct
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -28,6 +29,8 @@ _SHORT: Final = 6  # up to this many values raw bytes are smaller than a pcodec 
 _LIMIT: Final = np.iinfo(np.int64)
 _FLOAT: Final = np.dtype(np.float64)
 _WHOLE: Final = np.dtype(np.int64)
+_FLOATS: Final = struct.Struct("<dd")
+_WHOLES: Final = struct.Struct("<qq")
 
 
 class ColumnError(ValueError):
@@ -121,7 +124,7 @@ def decode_head(column: pb.Column, count: int, target: F64 | I64) -> None:
     if encoding == pb.ENCODING_PCODEC:
         _unpack(data, count, target)
     elif encoding == pb.ENCODING_ARITHMETIC:
-        target[:count] = _series(data, count, dtype)
+        _fill(data, count, target)
     elif encoding == pb.ENCODING_RAW:
         if len(data) != count * 8:
             raise ColumnError(f"{count} raw values take {count * 8} bytes, not {len(data)}")
@@ -147,17 +150,19 @@ def _unpack(data: bytes, count: int, target: npt.NDArray[Any]) -> None:
         raise ColumnError(f"the column holds {progress.n_processed} or more values, expected {count}")
 
 
-def _series(data: bytes, count: int, dtype: _Dtype) -> Any:
+def _fill(data: bytes, count: int, target: F64 | I64) -> None:
     if len(data) != 16:
         raise ColumnError(f"an arithmetic column takes 16 bytes, not {len(data)}")
-    start, step = np.frombuffer(data, dtype=dtype.newbyteorder("<")).tolist()
-    if dtype == np.dtype(np.float64):
+    if target.dtype == _FLOAT:
+        start, step = _FLOATS.unpack(data)
         if step != 0:
             raise ColumnError("an arithmetic column of float64 has step 0")
-        return np.full(count, start, dtype=dtype)
-    if not _LIMIT.min <= start + step * max(count - 1, 0) <= _LIMIT.max:
+        target[:count] = start
+        return
+    first, stride = _WHOLES.unpack(data)
+    if not _LIMIT.min <= first + stride * max(count - 1, 0) <= _LIMIT.max:
         raise ColumnError("the arithmetic column leaves the range of int64")
-    return start + step * np.arange(count, dtype=dtype)
+    target[:count] = first + stride * np.arange(count, dtype=np.int64) if stride else first
 
 
 def _arithmetic(values: F64 | I64) -> bytes | None:

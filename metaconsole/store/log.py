@@ -5,11 +5,12 @@ calls STORED or REPLAYED survives whatever happens after it returned.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from metaconsole.store.database import AsyncConnection, transaction
+from metaconsole.store.database import AsyncConnection, Row, transaction
 from metaconsole.store.frames import QUARANTINE_BYTES, CheckedFrame, Outcome
 from metaconsole.store.sql import statements
 from shared.failpoints import failpoint
@@ -24,8 +25,11 @@ _Satellite: TypeAlias = tuple[int, UUID]
 async def append(connection: AsyncConnection, frames: Sequence[CheckedFrame]) -> list[Outcome]:
     """Store the frames and return what became of each, in order, after COMMIT; raises Unavailable-, UnstorableError."""
     async with transaction(connection):
-        heads, fenced = await _lock(connection, frames)
-        outcomes, received_at = await _decide(connection, frames, fenced)
+        satellites, taken = await _lock(connection, frames)
+        sessions = {(site_id, satellite_id, session) for site_id, satellite_id, _, session in satellites}
+        heads = {(site_id, satellite_id): head for site_id, satellite_id, head, _ in satellites}
+        received_at = taken[0][1]
+        outcomes = _decide(frames, sessions, [row[0] for row in taken])
         new = [frame for frame, outcome in zip(frames, outcomes, strict=True) if outcome is Outcome.STORED]
         if new:
             await _store(connection, new, heads, received_at)
@@ -34,40 +38,41 @@ async def append(connection: AsyncConnection, frames: Sequence[CheckedFrame]) ->
     return outcomes
 
 
-async def _lock(
-    connection: AsyncConnection, frames: Sequence[CheckedFrame]
-) -> tuple[dict[_Satellite, int], set[tuple[int, UUID, int]]]:
-    """Lock the satellites' rows in order; return the head of each, and the sessions that a newer one has fenced."""
-    senders = {(frame.sender.site_id, frame.sender.satellite_id, frame.sender.session) for frame in frames}
-    wanted = sorted({(site_id, satellite_id) for site_id, satellite_id, _ in senders})
-    parameters = {
-        "sites": [site_id for site_id, _ in wanted],
-        "satellites": [satellite_id for _, satellite_id in wanted],
-    }
-    rows = await (await connection.execute(_SQL["lock_satellites"], parameters)).fetchall()
-    heads = {(site_id, satellite_id): head for site_id, satellite_id, head, _ in rows}
-    sessions = {(site_id, satellite_id, session) for site_id, satellite_id, _, session in rows}
-    return heads, senders - sessions
+async def _lock(connection: AsyncConnection, frames: Sequence[CheckedFrame]) -> tuple[list[Row], list[Row]]:
+    """Lock the satellites' rows in order, then look which frames were taken; return the rows of both.
+
+    All is sent at once. A statement a site: the rows of a sharded table are locked by equality on site_id only.
+    """
+    wanted: dict[int, set[UUID]] = {}
+    for frame in frames:
+        wanted.setdefault(frame.sender.site_id, set()).add(frame.sender.satellite_id)
+    async with connection.pipeline():
+        locks = [
+            await connection.execute(_SQL["lock_satellites"], {"site_id": site_id, "satellites": sorted(satellites)})
+            for site_id, satellites in sorted(wanted.items())
+        ]
+        taken = await connection.execute(_SQL["find_taken"], _ranges(frames))
+        return [row for lock in locks for row in await lock.fetchall()], await taken.fetchall()
 
 
-async def _decide(
-    connection: AsyncConnection, frames: Sequence[CheckedFrame], fenced: set[tuple[int, UUID, int]]
-) -> tuple[list[Outcome], datetime]:
-    rows = await (await connection.execute(_SQL["find_taken"], _ranges(frames))).fetchall()
+def _decide(
+    frames: Sequence[CheckedFrame], sessions: AbstractSet[tuple[int, UUID, int]], taken: Sequence[bool]
+) -> list[Outcome]:
+    """Return what becomes of each frame; a session that is not among the newest ones is fenced."""
     outcomes: list[Outcome] = []
     seen: set[tuple[int, UUID, UUID, int, int]] = set()
-    for frame, (taken, _) in zip(frames, rows, strict=True):
+    for frame, is_taken in zip(frames, taken, strict=True):
         sender = frame.sender
         # The same frame twice in one group: a new session sends again what the old one still had under way.
         number = (sender.site_id, sender.satellite_id, frame.epoch, frame.first, frame.last)
-        if (sender.site_id, sender.satellite_id, sender.session) in fenced:
+        if (sender.site_id, sender.satellite_id, sender.session) not in sessions:
             outcomes.append(Outcome.FENCED)
-        elif taken or number in seen:
+        elif is_taken or number in seen:
             outcomes.append(Outcome.REPLAYED)
         else:
             seen.add(number)
             outcomes.append(Outcome.STORED)
-    return outcomes, rows[0][1]
+    return outcomes
 
 
 async def _store(

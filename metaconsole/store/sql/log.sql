@@ -1,9 +1,9 @@
 -- lock_satellites
 SELECT site_id, satellite_id, head, CASE WHEN revoked_at IS NULL THEN session ELSE -1 END
 FROM satellite
-WHERE (site_id, satellite_id) IN (SELECT * FROM unnest(%(sites)s::bigint[], %(satellites)s::uuid[]))
-ORDER BY site_id, satellite_id
-FOR UPDATE OF satellite
+WHERE site_id = %(site_id)s AND satellite_id = ANY(%(satellites)s)
+ORDER BY satellite_id
+FOR UPDATE
 
 -- find_taken
 SELECT coalesce(epoch.taken @> int8range(first, last, '[]'), false), clock_timestamp()
