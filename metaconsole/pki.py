@@ -48,8 +48,8 @@ def renew_gateway(pki: Path, now: dt.datetime) -> bool:
         return False
     authority = open_authority(pki, now)
     names = x509.SubjectAlternativeName([x509.DNSName(METACONSOLE_NAME)])
-    certificate, key = _issue(authority, METACONSOLE_NAME, names, ExtendedKeyUsageOID.SERVER_AUTH, now, GATEWAY_LIFE)
-    _write_pair(pki / "gateway.pem", certificate, pki / "gateway.key", key)
+    pair = _issue(authority, METACONSOLE_NAME, names, ExtendedKeyUsageOID.SERVER_AUTH, now, GATEWAY_LIFE)
+    _write_pair(pki / "gateway.pem", pki / "gateway.key", pair)
     return True
 
 
@@ -62,11 +62,15 @@ def renew_satellite(pki: Path, folder: Path, identity: SatelliteIdentity, now: d
     _write(folder / "trust.pem", authority.certificate.public_bytes(serialization.Encoding.PEM))
     if _is_fresh(folder / "satellite.pem", now) and identity_in(folder / "satellite.pem") == identity:
         return False
+    _write_pair(folder / "satellite.pem", folder / "satellite.key", satellite_pair(authority, identity, now))
+    return True
+
+
+def satellite_pair(authority: Authority, identity: SatelliteIdentity, now: dt.datetime) -> tuple[bytes, bytes]:
+    """Issue a satellite's certificate; returns it and its new key as PEM."""
     names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity.uri)])
     title = str(identity.satellite_id)
-    certificate, key = _issue(authority, title, names, ExtendedKeyUsageOID.CLIENT_AUTH, now, SATELLITE_LIFE)
-    _write_pair(folder / "satellite.pem", certificate, folder / "satellite.key", key)
-    return True
+    return _issue(authority, title, names, ExtendedKeyUsageOID.CLIENT_AUTH, now, SATELLITE_LIFE)
 
 
 def identity_in(certificate: Path) -> SatelliteIdentity | None:
@@ -97,13 +101,13 @@ def _make_authority(certificate: Path, key_file: Path, now: dt.datetime) -> None
         .add_extension(_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    _write_pair(certificate, signed, key_file, key)
+    _write_pair(certificate, key_file, _pem(signed, key))
 
 
 def _issue(
     authority: Authority, title: str, names: x509.SubjectAlternativeName, purpose: x509.ObjectIdentifier,
     now: dt.datetime, life: dt.timedelta,
-) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:  # fmt: skip
+) -> tuple[bytes, bytes]:  # fmt: skip
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
@@ -116,7 +120,7 @@ def _issue(
         .add_extension(issuer, critical=False)
         .sign(authority.key, hashes.SHA256())
     )
-    return signed, key
+    return _pem(signed, key)
 
 
 def _builder(
@@ -142,14 +146,19 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )  # fmt: skip
 
 
-def _write_pair(
-    certificate_file: Path, certificate: x509.Certificate, key_file: Path, key: ec.EllipticCurvePrivateKey
-) -> None:
-    """Write the key first: a certificate without its key would look finished after a crash."""
+def _pem(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
+    """Return both as PEM."""
     form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    encoded = key.private_bytes(serialization.Encoding.PEM, form, plain)
+    return certificate.public_bytes(serialization.Encoding.PEM), encoded
+
+
+def _write_pair(certificate_file: Path, key_file: Path, pair: tuple[bytes, bytes]) -> None:
+    """Write the key first: a certificate without its key would look finished after a crash."""
+    certificate, key = pair
     certificate_file.unlink(missing_ok=True)
-    _write(key_file, key.private_bytes(serialization.Encoding.PEM, form, plain))
-    _write(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
+    _write(key_file, key)
+    _write(certificate_file, certificate)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import ingest, report
+from bench import gateway, ingest, report
 from bench.goals import GOALS
 from bench.plan import Plan
 

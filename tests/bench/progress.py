@@ -6,6 +6,7 @@ A count is read without asking its process anything, so that reading costs the m
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import psutil
@@ -27,8 +28,9 @@ def join(path: Path) -> I64:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a measured span brought."""
+    """What a measured span brought; it began at this time of the monotonic clock."""
 
+    began: float
     seconds: float
     samples: int
     cpu_seconds: dict[str, float]
@@ -52,7 +54,15 @@ def cpu_seconds(root: int) -> float:
     return total
 
 
-def measure(counts: I64, roots: dict[str, int], warm_up: float, seconds: float) -> Span:
+class Counts(Protocol):
+    """What adds up: an array of counts, or whatever counts otherwise."""
+
+    def sum(self) -> Any:
+        """Return the samples so far."""
+        ...
+
+
+def measure(counts: Counts, roots: dict[str, int], warm_up: float, seconds: float) -> Span:
     """Let the feeders run for a warm-up, then measure their counts and the CPU of the named process trees."""
     time.sleep(warm_up)
     started, samples = time.monotonic(), int(counts.sum())
@@ -60,4 +70,4 @@ def measure(counts: I64, roots: dict[str, int], warm_up: float, seconds: float) 
     time.sleep(seconds)
     ended, samples = time.monotonic(), int(counts.sum()) - samples
     used = {name: cpu_seconds(pid) - before[name] for name, pid in roots.items()}
-    return Span(ended - started, samples, used)
+    return Span(started, ended - started, samples, used)
