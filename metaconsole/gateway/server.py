@@ -31,6 +31,7 @@ from shared.tls import SERVER_OPTIONS
 CHECK_THREADS: Final = 2  # they decode outside the interpreter's lock
 STOP_SECONDS: Final = 3.0
 PARTITIONS_SECONDS: Final = 3600.0
+SEND_RECORD: Final = 4096  # bytes
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +80,8 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     options: dict[str, Any] = dict(SERVER_OPTIONS)
     # A frame somewhat over the limit is refused by itself, with a reason; the transport would end the whole session.
     options["grpc.max_receive_message_length"] = 2 * MESSAGE_BYTES
+    # Of what the gateway sends, which is acknowledgements: the transport keeps a buffer of this size for each session.
+    options["grpc.tsi.max_frame_size"] = SEND_RECORD
     # Gateways that share a port all say so: what is bound without, theirs or another program's, keeps them off.
     options["grpc.so_reuseport"] = int(settings.grpc_shared)
     return list(options.items())

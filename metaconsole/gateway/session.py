@@ -168,6 +168,7 @@ class Session:
             if message is None:
                 return
             await self._take(message)
+            del message  # a session that waits holds no batch: 5,000 of them wait at a time
 
     async def _take(self, message: uplink_pb2.SatelliteMessage) -> None:
         match message.WhichOneof("message"):
@@ -262,6 +263,7 @@ class Session:
             failpoint("gateway.ack.after")
             await self._send(uplink_pb2.MetaconsoleMessage(credit=uplink_pb2.Credit(frames=len(settled))))
             self._in_flight -= len(settled)
+            del settled
             self._room.set()
 
     async def _read(self) -> uplink_pb2.SatelliteMessage | None:
