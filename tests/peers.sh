@@ -7,6 +7,7 @@ wanted=(
   qemu-system-x86 qemu-utils cpio
   chromium fonts-dejavu-core
   postgresql-15
+  victoria-metrics zabbix-server-pgsql
 )
 missing=()
 for package in "${wanted[@]}"; do

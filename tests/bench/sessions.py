@@ -1,7 +1,6 @@
 """Holds thousands of light sessions against one gateway process and measures what they got and what they cost.
 
-The one promise: a batch that was sent in the measured span and not answered 2 s after its end counts as one that took for
-ever.
+The one promise: a batch that was sent in the measured span and not answered 2 s after its end took for ever.
 """
 
 import contextlib

@@ -86,8 +86,8 @@ def run(folder: Path, plan: Plan, start_ms: int, found: Findings) -> progress.Sp
         found.say(f"VictoriaMetrics {peers.version(PACKAGE)}: {' '.join(OPTIONS)}, else its defaults")
         tail = (plan.guests, start_ms, PREPARED)
         arguments = (running.port, folder / "victoriametrics.progress")
-        with peers.feeders("bench.remote_write_feeder", plan.satellites, arguments, tail):
-            wait_for(counts.all, START_SECONDS, "every feeder of VictoriaMetrics delivers")
+        with peers.feeders("bench.remote_write_feeder", plan.satellites, arguments, tail) as alive:
+            wait_for(lambda: counts.all() or not alive(), START_SECONDS, "every feeder of VictoriaMetrics delivers")
             span = progress.measure(counts, {"server": running.pid}, min(plan.warm_up, 5.0), plan.peer_seconds)
         assert running.rows() == counts.sum(), f"{counts.sum()} samples were sent, {running.rows()} were taken"
         for number in range(plan.satellites):

@@ -44,7 +44,8 @@ SETTINGS: Final = {
     "ValueCacheSize": "64M",
     "AllowUnsupportedDBVersions": "1",  # 6.0 knows PostgreSQL up to 15
 }
-_NEEDED: Final = ("INSERT INTO usrgrp ", "INSERT INTO hstgrp ", "INSERT INTO config ")  # of a file of 30 MB with templates
+# Of a file of 30 MB with templates.
+_NEEDED: Final = tuple(f"INSERT INTO {table} " for table in ("role", "users", "usrgrp", "hstgrp", "config"))
 _TRAPPER: Final = 2
 _FLOAT, _UNSIGNED = 0, 3
 _HOSTS: Final = """
@@ -56,6 +57,7 @@ INSERT INTO items (itemid, type, hostid, name, key_, delay, value_type)
 SELECT 1000000 + row_number() OVER (), %(trapper)s, hostid, key, key, '0', value_type
 FROM hosts, unnest(%(keys)s::text[], %(types)s::int[]) AS wanted (key, value_type) WHERE hostid > 100000
 """
+_STATES: Final = "INSERT INTO item_rtdata (itemid) SELECT itemid FROM items"
 _ROWS: Final = "SELECT (SELECT count(*) FROM history) + (SELECT count(*) FROM history_uint)"
 _VALUES: Final = """
 SELECT clock, value::bigint FROM history_uint JOIN items USING (itemid) JOIN hosts USING (hostid)
@@ -84,8 +86,8 @@ def run(database: Database, folder: Path, plan: Plan, start_ms: int, found: Find
     counts = progress.create(folder / "zabbix.progress", plan.satellites)
     with server(program, database) as (port, process), psycopg.connect(url, autocommit=True) as connection:
         tail = (plan.guests, start_ms, PREPARED)
-        with peers.feeders("bench.zabbix_feeder", plan.satellites, (port, folder / "zabbix.progress"), tail):
-            wait_for(counts.all, START_SECONDS, "every feeder of Zabbix delivers")
+        with peers.feeders("bench.zabbix_feeder", plan.satellites, (port, folder / "zabbix.progress"), tail) as alive:
+            wait_for(lambda: counts.all() or not alive(), START_SECONDS, "every feeder of Zabbix delivers")
             roots = {"server": process.pid, "postgres": database.pid}
             span = progress.measure(Rows(connection), roots, min(plan.warm_up, 5.0), plan.peer_seconds)
     with psycopg.connect(url) as connection:
@@ -149,6 +151,7 @@ def _prepare(database: Database, plan: Plan) -> str:
             connection.execute("".join(line for line in lines if line.startswith(_NEEDED)).encode())
         connection.execute(_HOSTS, {"names": names})
         connection.execute(_ITEMS, items)
+        connection.execute(_STATES)
     return url
 
 
@@ -159,7 +162,8 @@ def _check(connection: psycopg.Connection[Any], plan: Plan, start_ms: int) -> No
         rows = connection.execute(_VALUES, {"key": metric, "host": host(number, guest)}).fetchall()
         data = mix.generate(number, plan.guests, copy_feeder.CYCLES)
         expected = [
-            ((start_ms + cycle * mix.INTERVAL_MS) // 1000, int(data.at(metric, cycle)[guest])) for cycle in range(len(rows))
+            ((start_ms + cycle * mix.INTERVAL_MS) // 1000, int(data.at(metric, cycle)[guest]))
+            for cycle in range(len(rows))
         ]
         assert np.array_equal(rows, expected), f"{metric} of {host(number, guest)} is not what was sent"
 

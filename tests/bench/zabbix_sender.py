@@ -38,7 +38,9 @@ def content_length(head: bytes) -> int:
 
 def request(values: Iterable[tuple[str, str, float | int, int]]) -> bytes:
     """Return the frame of a request of (host, key, value, UTC seconds)."""
-    data = [{"host": host, "key": key, "value": str(value), "clock": clock, "ns": 0} for host, key, value, clock in values]
+    data = [
+        {"host": host, "key": key, "value": str(value), "clock": clock, "ns": 0} for host, key, value, clock in values
+    ]
     return frame(json.dumps({"request": "sender data", "data": data}, separators=(",", ":")).encode())
 
 

@@ -1,0 +1,51 @@
+"""Each group of the benchmark runs, small and short: its figures mean nothing here, that there are figures does."""
+
+import json
+from pathlib import Path
+
+import pytest
+from bench import command, sweep, victoriametrics
+from bench.goals import GOALS
+from bench.plan import Plan
+
+SMALL = Plan(
+    seconds=1.0,
+    warm_up=0.2,
+    satellites=2,
+    guests=10,
+    peer_seconds=1.0,
+    sessions=6,
+    session_guests=3,
+    session_interval=0.25,
+)
+
+
+@pytest.mark.parametrize("group", ["gateway", "ingest"])
+def test_a_group_measures_all_its_keys_and_writes_them(group: str, tmp_path: Path) -> None:
+    files = tmp_path / "bench.json", tmp_path / "performance.md"
+    command.measure([group], SMALL, files)
+    results = json.loads(files[0].read_text())["results"]
+    assert {key: entry.get("why") for key, entry in results.items()} == {
+        goal.key: None for goal in GOALS if goal.group == group
+    }
+    assert all(entry["value"] > 0 for entry in results.values())
+    text = files[1].read_text()
+    assert f"\n## {group}\n" in text
+    assert all(f"| `{key}` |" in text for key in results)
+    if group == "gateway":
+        assert results["gateway.sessions"]["value"] == SMALL.sessions
+        assert "6 of 6 sessions opened" in text
+        assert ", 0 ended by themselves" in text
+        assert "the sessions said" not in text
+
+
+def test_the_sweep_has_a_row_for_each_number_of_satellites(tmp_path: Path) -> None:
+    rows = sweep.run(SMALL, (2,)).splitlines()
+    assert [row.split("|")[1].strip() for row in rows] == ["satellites", "---", "2"]
+    assert float(rows[2].split("|")[3].replace(",", "")) > 0
+
+
+def test_victoriametrics_on_disk(tmp_path: Path) -> None:
+    data, index = victoriametrics.bytes_per_sample(tmp_path, 5, 720, 1_700_000_000_000)
+    assert 0.2 < data < 8
+    assert index > 0
