@@ -27,7 +27,8 @@ test-fast: dev
 
 faults: peers
 	@$(MAKE) --no-print-directory dev
-	$(BIN)/pytest tests/faults $(PYTEST)
+	NEPHOSCOPE_FAULT_SECONDS=300 NEPHOSCOPE_FAULT_RESTARTS=10 NEPHOSCOPE_FAULT_HISTORIES=1000 \
+	  $(BIN)/pytest tests/faults $(PYTEST)
 
 lint: dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""`nephoscope metaconsole db`: where the bytes are, how long what is kept, and spreading it over several servers."""
+"""`nephoscope metaconsole db`: where the bytes are, how long what is kept, more servers, and a database that went back."""
 
 import json
 from pathlib import Path
@@ -87,3 +87,18 @@ def distribute(home: Path) -> None:
     with sentences(), connect(database_url(home), statement_timeout=0) as connection:
         spread_now = spread(connection)
     click.echo(f"distributed: {', '.join(spread_now) or 'nothing, all tables are already'}", err=True)
+
+
+@db.command()
+@home_option
+def restored(home: Path) -> None:
+    """Say that the database went back: it was restored from a backup, or a standby took over.
+
+    Run it before anything connects again. Each satellite then offers again all frames that it still holds.
+    """
+    from metaconsole.store.deployment import begin_life
+    from metaconsole.store.pool import connect
+
+    with sentences(), connect(database_url(home)) as connection:
+        incarnation = begin_life(connection)
+    click.echo(f"this is life {incarnation} of the database: every satellite offers again what it still has", err=True)

@@ -4,7 +4,6 @@ The promise: what is in it is private, one `nephoscope up` at a time uses it, an
 process of the one before is gone.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from metaconsole.locking import try_lock
 from metaconsole.postgres_place import OUTSIDE
 
 ENVIRONMENT: Final = "NEPHOSCOPE_HOME"
@@ -85,7 +85,7 @@ class Home:
 
         Yields the descriptor that every child inherits: who comes next waits until the last of them is gone.
         """
-        lock = _lock(self.path / "lock")
+        lock = try_lock(self.path / "lock")
         if lock is None:
             raise HomeError(
                 f"nephoscope up already runs on {self.path} ({self._holder()}):"
@@ -111,7 +111,7 @@ class Home:
 
     def _wait_for_the_last(self) -> int:
         deadline = time.monotonic() + _LEFTOVER_SECONDS
-        while (alive := _lock(self.path / "alive")) is None:
+        while (alive := try_lock(self.path / "alive")) is None:
             if time.monotonic() > deadline:
                 raise HomeError(f"processes of an earlier run on {self.path} do not end: see `fuser {self.path}/alive`")
             time.sleep(0.1)
@@ -176,14 +176,3 @@ def default_home() -> Path:
     """Return NEPHOSCOPE_HOME, or ~/.local/share/nephoscope."""
     named = os.environ.get(ENVIRONMENT)
     return Path(named) if named else Path.home() / ".local" / "share" / "nephoscope"
-
-
-def _lock(path: Path) -> int | None:
-    """Open and lock the file; None when another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor

@@ -40,6 +40,8 @@ def log_to_stderr() -> None:
     readable = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(readable if sys.stderr.isatty() else _Json())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # It tells of every attempt to connect; the store tells of an outage once, and why.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 def run_until_signal(serve: Serve, settings: Settings) -> None:

@@ -146,12 +146,13 @@ class Session:
     async def _follow_incarnation(self, incarnation: bytes) -> None:
         if incarnation == self._state.incarnation:
             return
-        first_contact = not self._state.incarnation
-        if not first_contact:
+        # What was never acknowledged is offered anyway: at first contact, or where nothing was delivered yet.
+        forgets = any(epoch.taken for epoch in self._spool.epochs)
+        if forgets:
             self._spool.forget_acknowledged()
             await self._spool.sweep()
         await asyncio.to_thread(self._state.set_incarnation, incarnation)
-        if not first_contact:
+        if forgets:
             raise SessionEndedError(
                 "the metaconsole was restored: all frames that are still here are offered again",
                 expected=True,

@@ -5,6 +5,9 @@ failure, per name and per address, however many requests come at once.
 """
 
 import ipaddress
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from metaconsole.auth import secrets
@@ -13,13 +16,14 @@ from metaconsole.auth.principal import Principal, scopes_of_roles, scopes_of_tok
 from metaconsole.store import accounts as store
 from metaconsole.store import audit
 from metaconsole.store.accounts import Failures
-from metaconsole.store.pool import Database
+from metaconsole.store.pool import Database, StoreFullError
 
 _FREE_BY_NAME: Final = 4  # failures before the next attempt has to wait
 _FREE_BY_ADDRESS: Final = 20
 _FIRST_WAIT: Final = 5.0  # seconds, doubled by each further failure
 _LONGEST_WAIT: Final = 300.0
 _NAME_LENGTH: Final = 127
+_log: Final = logging.getLogger(__name__)
 
 
 class SignInRefusedError(Exception):
@@ -82,7 +86,7 @@ def by_session(database: Database, secret: str) -> Principal | None:
     if session is None:
         return None
     if session.is_idle:
-        with database.write() as connection:
+        with _note_of_use(), database.write() as connection:
             store.touch_session(connection, token_hash)
     scopes = scopes_of_roles((role, site_id) for role, site_id in session.roles)
     return Principal(session.name, scopes, secrets.csrf_of(secret), session.locale, account_id=session.account_id)
@@ -95,9 +99,18 @@ def by_token(database: Database, secret: str) -> Principal | None:
     if token is None:
         return None
     if token.is_idle:
-        with database.write() as connection:
+        with _note_of_use(), database.write() as connection:
             store.touch_token(connection, token.token_id)
     return Principal(f"token {token.name}", scopes_of_token(token.scope), token_id=token.token_id)
+
+
+@contextmanager
+def _note_of_use() -> Iterator[None]:
+    """Do without the note that a session or a token was used where the disk is full: what is stored can be read."""
+    try:
+        yield
+    except StoreFullError as error:
+        _log.warning("when a session or a token was used last is not noted: %s", error)
 
 
 def network_of(address: str) -> str:

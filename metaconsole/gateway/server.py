@@ -20,7 +20,7 @@ from metaconsole.gateway.session import Services
 from metaconsole.gateway.uplink import Uplink
 from metaconsole.gateway.writer import Writer
 from metaconsole.settings import Settings
-from metaconsole.store.database import AsyncDatabase, UnavailableError, require_durable
+from metaconsole.store.database import AsyncDatabase, UnavailableError, connected, require_durable
 from metaconsole.store.partitions import ensure_log_partitions
 from metaconsole.store.series import register_metrics
 from shared.batches import MESSAGE_BYTES
@@ -49,7 +49,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
     database = AsyncDatabase(settings.database_url, application="nephoscope gateway")
     await database.open()
     try:
-        metrics = await _prepare(database, stop)
+        metrics = await _prepare(settings.database_url, stop)
         if metrics is None:
             return
         with ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads:
@@ -106,12 +106,13 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     return port
 
 
-async def _prepare(database: AsyncDatabase, stop: asyncio.Event) -> dict[str, int] | None:
+async def _prepare(url: str, stop: asyncio.Event) -> dict[str, int] | None:
     """Return the metrics' ids once PostgreSQL answers and is durable; None when stopped before."""
     told = False
     while not stop.is_set():
         try:
-            async with database.connection() as connection:
+            # Not of the pool, which tries for long before it says why not.
+            async with connected(url, application="nephoscope gateway") as connection:
                 await require_durable(connection)
                 await ensure_log_partitions(connection, datetime.now(UTC))
                 return await register_metrics(connection, list(catalogue()))

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from metaconsole.store.database import AsyncConnection, StoreError, UnavailableError, connected, transaction
 from metaconsole.store.frames import LogKind
 from metaconsole.store.positions import Entry, Position, advance, claim, read_next, sites_behind
+from shared.failpoints import failpoint
 
 LOOK_SECONDS: Final = 1.0
 BACKOFF_SECONDS: Final = 1.0
@@ -82,23 +83,20 @@ class ReaderLoop:
         self._reader = reader
         self._look_seconds = look_seconds
         self._stopped: dict[tuple[int, UUID], float] = {}
+        self._told: set[str] = set()  # why it waits for PostgreSQL: an outage's reason changes, as from cut to full
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
         """Read until cancelled; while PostgreSQL is away, try again every second."""
-        told = False
         while True:
             try:
                 async with connected(self._url, application=f"nephoscope {self._reader.name}") as connection:
                     await self._reader.prepare(connection)
-                    if told:
-                        _log.info("reader %s reads again", self._reader.name, extra={"event": "reader.back"})
-                    told = False
                     await self._follow(connection)
             except UnavailableError as error:
-                if not told:
+                if str(error) not in self._told:
                     _log.error("reader %s waits for PostgreSQL: %s", self._reader.name, error)
-                told = True
+                self._told.add(str(error))
                 await asyncio.sleep(BACKOFF_SECONDS)
 
     async def look(self, connection: AsyncConnection) -> int:
@@ -109,12 +107,19 @@ class ReaderLoop:
         while True:
             self.wake.clear()
             while await self.look(connection):
-                pass
+                self._goes_on()
+            self._goes_on()
             await self._reader.caught_up(connection)
             try:
                 await asyncio.wait_for(self.wake.wait(), self._look_seconds)
             except TimeoutError:
                 continue  # it looks by itself, too: a notification may be lost
+
+    def _goes_on(self) -> None:
+        # Not when it has connected: a full disk takes connections and no rows.
+        if self._told:
+            self._told.clear()
+            _log.info("reader %s reads again", self._reader.name, extra={"event": "reader.back"})
 
     async def _read_site(self, connection: AsyncConnection, site_id: int) -> int:
         read = 0
@@ -122,6 +127,8 @@ class ReaderLoop:
             for position in await claim(connection, self._reader.name, site_id):
                 if not self._is_stopped(position):
                     read += await self._read_satellite(connection, position)
+            failpoint("reader.commit.before")
+        failpoint("reader.commit.after")
         return read
 
     async def _read_satellite(self, connection: AsyncConnection, position: Position) -> int:

@@ -31,7 +31,8 @@ class LiveReader(Follower):
     kinds = frozenset({LogKind.BATCH})
 
     def __init__(self, run: Path) -> None:
-        self.name = f"live@{socket.gethostname()}"
+        # Its rows are in this folder's view and in no other, so its positions are of this folder alone.
+        self.name = f"live@{socket.gethostname()}:{run}"
         self._writer = LiveWriter(run)
         self._published = False
         self._changed = False

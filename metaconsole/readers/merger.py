@@ -42,14 +42,18 @@ class Merger:
 
     async def run(self) -> None:
         """Merge what is due every minute until cancelled; while PostgreSQL is away, try again."""
+        told: set[str] = set()  # why it waits
         while True:
             try:
                 async with connected(self._url, application="nephoscope merger") as connection:
                     while True:
                         await self.look(connection)
+                        told.clear()
                         await asyncio.sleep(LOOK_SECONDS)
             except UnavailableError as error:
-                _log.error("the merger waits for PostgreSQL: %s", error, extra={"event": "merger.waits"})
+                if str(error) not in told:
+                    _log.error("the merger waits for PostgreSQL: %s", error, extra={"event": "merger.waits"})
+                told.add(str(error))
                 await asyncio.sleep(BACKOFF_SECONDS)
 
     async def look(self, connection: AsyncConnection) -> int:

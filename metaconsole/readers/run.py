@@ -1,4 +1,8 @@
-"""The readers' two processes: those that follow the log row by row with the bell that wakes them, and the compactor."""
+"""The readers' two processes: those that follow the log row by row with the bell that wakes them, and the compactor.
+
+The one promise: any number of them may run at once; of those that share a run folder one keeps its live view, and
+another takes over when that one ends.
+"""
 
 import asyncio
 import logging
@@ -7,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from metaconsole.locking import try_lock
 from metaconsole.readers.base import BACKOFF_SECONDS, ReaderLoop
 from metaconsole.readers.compactor import LOOK_SECONDS, Compactor
 from metaconsole.readers.facts import FactsReader
@@ -20,15 +25,29 @@ from shared.tasks import first_of
 
 PARTITIONS_SECONDS: Final = 3600.0
 COMPACTION_NICE: Final = 5
+TAKE_OVER_SECONDS: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run all readers until stop is set; one that dies ends the process visibly."""
     url = settings.database_url
-    loops = [ReaderLoop(url, FactsReader()), ReaderLoop(url, LiveReader(settings.run))]
+    loops = [ReaderLoop(url, FactsReader())]
     _log.info("the readers run", extra={"event": "readers.run"})
-    await first_of(*(loop.run() for loop in loops), _ring(url, loops), _keep_partitions(url), stop.wait())
+    reading = [loop.run() for loop in loops]
+    await first_of(*reading, _keep_live_view(settings, loops), _ring(url, loops), _keep_partitions(url), stop.wait())
+
+
+async def _keep_live_view(settings: Settings, loops: list[ReaderLoop]) -> None:
+    """Run the live reader while no other process keeps the view of this run folder; joins the loops to be woken."""
+    while (lock := try_lock(settings.run / "live.lock")) is None:  # noqa: ASYNC110 - nobody tells when a process ends
+        await asyncio.sleep(TAKE_OVER_SECONDS)
+    try:
+        loop = ReaderLoop(settings.database_url, LiveReader(settings.run))
+        loops.append(loop)
+        await loop.run()
+    finally:
+        os.close(lock)
 
 
 async def serve_compaction(settings: Settings, stop: asyncio.Event) -> None:

@@ -4,13 +4,14 @@ The one promise: whatever goes wrong between here and PostgreSQL inside `transac
 UnavailableError (try again later with a new connection) or UnstorableError (these values will never be taken).
 """
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import pq
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from metaconsole.store.sql import statements
 
@@ -21,8 +22,12 @@ Pool: TypeAlias = ConnectionPool[Connection]
 AsyncPool: TypeAlias = AsyncConnectionPool[AsyncConnection]
 
 CONNECT_SECONDS: Final = 10
+POOL_RETRY_SECONDS: Final = 5  # after which a pool gives up connecting; the next who asks makes it try anew, at once
+_FULL_DISK: Final = "53100"
+_TAKEN: Final = ("too many clients", "connection slots are reserved")  # a refused connection carries no SQLSTATE
 _NO_PARTITION: Final = "23514"  # check_violation: for the log it says that a partition is missing, which heals
 _SQL: Final = statements("database")
+_log = logging.getLogger(__name__)
 
 
 class StoreError(Exception):
@@ -45,9 +50,11 @@ class NotDurableError(StoreError):
     """PostgreSQL is set up to lose what it has committed."""
 
 
-def connect(url: str, *, statement_timeout: float = 30.0, application: str = "nephoscope") -> Connection:
-    """Connect synchronously; statement_timeout is in seconds, 0 for none. Raises psycopg.OperationalError."""
-    return psycopg.connect(url, **_parameters(statement_timeout, application))
+def connect(
+    url: str, *, statement_timeout: float = 30.0, application: str = "nephoscope", patience: int = CONNECT_SECONDS
+) -> Connection:
+    """Connect synchronously; statement_timeout (0: none) and patience are seconds. Raises psycopg.OperationalError."""
+    return psycopg.connect(url, **_parameters(statement_timeout, application) | {"connect_timeout": patience})
 
 
 async def connect_async(
@@ -70,6 +77,7 @@ def pool(url: str, *, size: int = 8, statement_timeout: float = 30.0, applicatio
         max_size=size,
         open=False,
         timeout=CONNECT_SECONDS,
+        reconnect_timeout=POOL_RETRY_SECONDS,
         kwargs=_parameters(statement_timeout, application),
         check=ConnectionPool.check_connection,
     )
@@ -79,12 +87,15 @@ class AsyncDatabase:
     """A few asynchronous connections, made when they are needed; opened in the loop that uses them."""
 
     def __init__(self, url: str, *, size: int = 4, application: str = "nephoscope") -> None:
+        self._url, self._application = url, application
+        self._told: set[str] = set()  # why there is no connection, of this outage
         self._pool: AsyncPool = AsyncConnectionPool(
             url,
             min_size=0,
             max_size=size,
             open=False,
             timeout=CONNECT_SECONDS,
+            reconnect_timeout=POOL_RETRY_SECONDS,
             kwargs=_parameters(30.0, application),
             # What a restart of PostgreSQL broke is replaced, not handed out.
             check=AsyncConnectionPool.check_connection,
@@ -103,9 +114,25 @@ class AsyncDatabase:
         """Lend a connection; raises UnavailableError where none can be had in time."""
         try:
             async with self._pool.connection() as connection:
+                if self._told:
+                    self._told.clear()
+                    _log.info("PostgreSQL gives connections again", extra={"event": "store.connects"})
                 yield connection
+        except PoolTimeout as error:
+            raise UnavailableError(await self._why_none()) from error
         except (psycopg.Error, OSError) as error:
             raise _translated(error) from error
+
+    async def _why_none(self) -> str:
+        """Say why the pool had no connection to lend: it keeps the reason to itself, an attempt of our own tells it."""
+        try:
+            await close(await connect_async(self._url, application=self._application))
+        except UnavailableError as error:
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                _log.error("PostgreSQL gives no connection: %s", error, extra={"event": "store.no_connection"})
+            return str(error)
+        return f"every connection of this process was busy for {CONNECT_SECONDS} s"
 
 
 @asynccontextmanager
@@ -168,7 +195,20 @@ def _translated(error: Exception) -> StoreError:
         return UnstorableError(str(error).strip())
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return LockedError(str(error).strip())
-    return UnavailableError(str(error).strip() or type(error).__name__)
+    return UnavailableError(told(error))
+
+
+def told(error: Exception) -> str:
+    """Return what is wrong with PostgreSQL, and what helps where that is known."""
+    said = str(error).strip() or type(error).__name__
+    if isinstance(error, psycopg.Error) and error.sqlstate == _FULL_DISK:
+        return f"the disk of PostgreSQL is full; free some space there ({said})"
+    if any(words in said for words in _TAKEN):
+        return (
+            "PostgreSQL has no connection left; end what holds them (pg_stat_activity names it), or raise "
+            f"max_connections ({said})"
+        )
+    return said
 
 
 def is_usable(connection: AsyncConnection) -> bool:

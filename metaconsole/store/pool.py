@@ -24,6 +24,10 @@ class StoreUnavailableError(Exception):
     """PostgreSQL can't be reached, or every connection is busy."""
 
 
+class StoreFullError(StoreUnavailableError):
+    """PostgreSQL's disk is full: what is stored can be read, and nothing can be written."""
+
+
 class StoreTooSlowError(Exception):
     """A statement took longer than STATEMENT_SECONDS."""
 
@@ -83,11 +87,21 @@ class Database:
                 connection.isolation_level = IsolationLevel.REPEATABLE_READ if read_only else None
                 yield connection
         except PoolTimeout as error:
-            raise StoreUnavailableError("the database gave no connection in time") from error
+            raise StoreUnavailableError(self._why_none()) from error
         except psycopg.errors.QueryCanceled as error:
             raise StoreTooSlowError(f"the database did not answer within {STATEMENT_SECONDS} s") from error
+        except psycopg.errors.DiskFull as error:
+            raise StoreFullError(database.told(error)) from error
         except psycopg.OperationalError as error:
             raise StoreUnavailableError(_told(error)) from error
+
+    def _why_none(self) -> str:
+        """Say why the pool had no connection to lend: it keeps the reason to itself, an attempt of our own tells it."""
+        try:
+            database.connect(self._url, application="nephoscope web", patience=2).close()
+        except psycopg.OperationalError as error:
+            return _told(error)
+        return f"every connection of this process was busy for {self.patience:g} s"
 
     def _opened(self) -> Pool:
         with self._opening:
@@ -110,5 +124,4 @@ def connect(url: str, application: str = "nephoscope command") -> Iterator[Conne
 
 
 def _told(error: psycopg.OperationalError) -> str:
-    reason = str(error).strip().splitlines() or [type(error).__name__]
-    return f"the database can't be reached: {reason[0]}"
+    return f"the database can't be reached: {' '.join(database.told(error).split())}"

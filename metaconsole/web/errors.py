@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from metaconsole.auth.secrets import BusyError
 from metaconsole.store.cursors import CursorError
-from metaconsole.store.pool import StoreTooSlowError, StoreUnavailableError
+from metaconsole.store.pool import StoreFullError, StoreTooSlowError, StoreUnavailableError
 from metaconsole.store.resources import NotFoundError
 from metaconsole.store.samples import QueryTooLargeError
 
@@ -89,10 +89,16 @@ def _problem_of(error: Exception) -> Problem:
         return Problem(422, f"{error}.")
     if isinstance(error, BusyError | StoreUnavailableError | StoreTooSlowError):
         _log.warning("%s %s: %s", request.method, request.path, error)
-        told = "the database can't be reached" if isinstance(error, StoreUnavailableError) else str(error)
+        told = _outage(error) if isinstance(error, StoreUnavailableError) else str(error)
         return Problem(503, f"{told[0].upper()}{told[1:]}. Try again in a moment.", {"Retry-After": "5"})
     _log.error("%s %s failed (request %s)", request.method, request.path, g.get("request_id"), exc_info=error)
     return Problem(500, "Something failed here; the metaconsole's log says what, under the id of this request.")
+
+
+def _outage(error: StoreUnavailableError) -> str:
+    if isinstance(error, StoreFullError):
+        return "the database's disk is full, so nothing can be changed"
+    return "the database can't be reached"
 
 
 def _of_validation(error: HTTPError) -> Problem:

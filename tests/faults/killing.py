@@ -5,6 +5,7 @@ schedule only restarts; and a kill counts as one that met unacknowledged frames 
 a frame that the ledger named before the kill.
 """
 
+import math
 import random
 import signal
 import time
@@ -23,6 +24,7 @@ SATELLITE_POINTS: Final = tuple(
 GATEWAY_POINTS: Final = tuple(
     f"{place}.{side}" for place in ("store.commit", "gateway.ack") for side in ("before", "after")
 )
+READER_POINTS: Final = tuple(f"reader.commit.{side}" for side in ("before", "after"))
 PATIENCE: Final = 60.0  # seconds until the log grows again, or a process passes its failpoint
 BURST_SECONDS: Final = 0.8
 LOOK_SECONDS: Final = 0.1  # between two looks into the database, each of which is a connection
@@ -77,9 +79,10 @@ class Killer:
         self._looked = 0.0
         self._due: list[tuple[float, Victim]] = []
 
-    def run(self) -> None:
-        """Kill until every life of every victim is used up; all of them run afterwards."""
-        while any(victim.lives for victim in self._victims):
+    def run(self, seconds: float = math.inf) -> None:
+        """Kill until every life of every victim is used up, or the seconds are over; all of them run afterwards."""
+        end = time.monotonic() + seconds
+        while any(victim.lives for victim in self._victims) and time.monotonic() < end:
             for victim in self._victims:
                 if (code := victim.died()) is not None:
                     self._found_dead(victim, code)

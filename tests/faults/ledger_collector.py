@@ -1,7 +1,9 @@
 """The collector of the accounting test: its values are the oracle's pure function of (resource, metric, instant)."""
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from fixtures import accounting
@@ -23,13 +25,15 @@ from shared.model import (
     State,
 )
 
+EVENT_SECONDS: Final = 0.5
+
 
 class LedgerCollector(Collector):
     """Two plans: `fast` has one instant a batch; `slow` has two, and each resource shows at one of them."""
 
     kind: ClassVar[str] = "ledger"
     Config: ClassVar[type[CollectorConfig]] = CollectorConfig
-    capabilities: ClassVar[frozenset[str]] = frozenset({"metrics", "inventory"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"metrics", "inventory", "events"})
     privileges: ClassVar[Sequence[Privilege]] = ()
 
     def __init__(self, config: CollectorConfig, context: Context) -> None:
@@ -80,8 +84,9 @@ class LedgerCollector(Collector):
         return ReadingBlock(layout, values, index if len(times) > 1 else None)
 
     async def events(self) -> AsyncIterator[Event]:
-        for event in list[Event]():
-            yield event
+        while True:
+            await asyncio.sleep(EVENT_SECONDS)
+            yield Event(str(uuid.uuid4()), self.context.now_ms(), "ledger.written", "a line was written")
 
     async def act(self, action: Action) -> ActionResult:
         return ActionResult(succeeded=False, message=f"a ledger does not {action.verb}")

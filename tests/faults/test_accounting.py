@@ -15,10 +15,10 @@ import psycopg
 from fixtures import accounting
 from fixtures.accounting import Log, Produced, Verdict
 from fixtures.stack import Program, Stack, stack
-from fixtures.waiting import wait_for
 
 from faults import killing, replaying
 from faults.killing import Killer
+from faults.settling import settle
 from shared.pb import telemetry_pb2 as pb
 
 KILLS: Final = int(os.environ.get("NEPHOSCOPE_FAULT_KILLS", "30"))
@@ -39,7 +39,7 @@ def test_every_sample_once_whatever_is_killed(tmp_path: Path) -> None:
         killer = kill_all(made, satellite, ledger)
         seconds = time.monotonic() - began
         under_fire = len(accounting.read_ledger(ledger))
-        settle(made, satellite, config, ledger)
+        settle(made, {config: satellite}, ledger)
         produced, log = accounting.read_ledger(ledger), accounting.read_log(made.database.url)
         verdict = accounting.compare(produced, log)
         again = offered_again(ledger)
@@ -73,25 +73,6 @@ def kill_all(made: Stack, satellite: Program, ledger: Path) -> Killer:
     killer = Killer(SEED, victims, ledger, made.database)
     killer.run()
     return killer
-
-
-def settle(made: Stack, satellite: Program, config: Path, ledger: Path) -> None:
-    """Stop producing, then let a satellite without sources deliver what the spool still holds."""
-    satellite.stop()
-    assert satellite.process is not None
-    assert satellite.process.returncode == 0, satellite.tail()
-    quiet = config.with_name("quiet.toml")
-    quiet.write_text(config.read_text(encoding="utf-8").partition("[sources.")[0], encoding="utf-8")
-    drainer = made.program("drainer", "faults.satellite_program", str(quiet), str(ledger))
-    drainer.start()
-    frames = [line.frame for line in accounting.read_ledger(ledger)]
-
-    def delivered() -> bool:
-        taken = accounting.taken(made.database.url)
-        return all(accounting.holds(taken, frame) for frame in frames)
-
-    wait_for(delivered, 60, "every frame of the ledger is taken")
-    drainer.stop()
 
 
 def offered_again(ledger: Path) -> int:

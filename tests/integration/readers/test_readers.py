@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,33 @@ def test_the_process_reads_what_is_stored_while_it_runs_and_stops(site: Site, tm
         return found
 
     assert asyncio.run(scenario()) == 0.5
+
+
+def test_of_several_processes_one_keeps_the_live_view_and_the_next_takes_over(site: Site, tmp_path: Path) -> None:
+    one = np.array([1], np.int64)
+
+    def shows(view: LiveView, at: int) -> bool:
+        return bool(view.latest(one)[0][0] == at)
+
+    def maps() -> int:
+        return len(list(tmp_path.glob("live-*.map")))
+
+    async def scenario() -> None:
+        stops = [asyncio.Event() for _ in range(3)]
+        tasks = [asyncio.create_task(serve(Settings(site.url, tmp_path, tmp_path), stop)) for stop in stops]
+        view = LiveView.open(tmp_path)
+        async with connected(site.url, application="test") as connection:
+            sender = await open_session(connection, site, EPOCH)
+            for sequence, (stop, task) in enumerate(zip(stops, tasks, strict=True), 1):
+                at = 1000 * sequence
+                await append(connection, [frame(sender, EPOCH, sequence, **stored_batch([1], [0.5 * sequence], at))])
+                await wait_until(partial(shows, view, at), 20, f"sample {sequence} in the live view")
+                assert view.latest(one)[1][0] == 0.5 * sequence
+                # Only the lock's holder has written a file; the others wait without one.
+                assert await asyncio.to_thread(maps) == 1
+                stop.set()
+                await asyncio.wait_for(task, 30)
+
+    asyncio.run(scenario())
+    live = site.rows(f"SELECT DISTINCT reader FROM reader_position WHERE reader LIKE 'live@%:{tmp_path}'")
+    assert len(live) == 1

@@ -5,26 +5,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from fixtures.spools import events_frame, ident
+from fixtures.spools import UnsyncedFiles, events_frame, ident
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from satellite.spool import Spool
 from satellite.spool_epoch import EpochWriter
-from satellite.spool_files import SpoolFiles
 
 Number = tuple[bytes, int]
-
-
-class UnsyncedFiles(SpoolFiles):
-    """Leaves out the waiting for the disk: here a crash is a copy of the folder."""
-
-    def datasync(self, descriptor: int) -> None:  # noqa: ARG002
-        return
-
-    def sync_folder(self, path: Path) -> None:  # noqa: ARG002
-        return
 
 
 class SpoolMachine(RuleBasedStateMachine):

@@ -183,6 +183,21 @@ def test_a_new_incarnation_is_offered_everything_that_is_still_here(rig: Rig) ->
     asyncio.run(scenario())
 
 
+def test_a_new_incarnation_is_noticed_where_the_file_with_the_last_one_was_lost(rig: Rig) -> None:
+    async def scenario() -> None:
+        await rig.spool.append(events_frame(1))
+        async with serving(FakeGateway()) as gateway, rig.running(gateway.port):
+            await wait_until(lambda: not rig.spool.current.pending, 5, "the frame is acknowledged")
+            assert len(gateway.hellos) == 1, "at first contact there is nothing to offer again"
+        (rig.state / "session.json").unlink()
+        restored = FakeGateway(incarnation=b"j" * 16)
+        async with serving(restored), rig.running(restored.port):
+            await wait_until(lambda: len(restored.frames) == 1, 5, "the frame is sent again")
+        await rig.spool.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_retired_epoch_goes_on_under_a_new_number_with_its_frames(rig: Rig) -> None:
     async def scenario() -> None:
         old = rig.spool.current.id

@@ -1,0 +1,52 @@
+"""The end of a fault test: nothing is produced any more, and everything that was is delivered and read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+from fixtures import accounting
+from fixtures.stack import Program, Stack
+from fixtures.waiting import wait_for
+
+
+def settle(made: Stack, satellites: Mapping[Path, Program], ledger: Path) -> None:
+    """Stop producing, then let satellites without sources deliver what the spools still hold.
+
+    Satellites by their satellite.toml; they write the one ledger.
+    """
+    for satellite in satellites.values():
+        satellite.stop()
+        assert satellite.process is not None
+        assert satellite.process.returncode == 0, satellite.tail()
+    drainers = [_drainer(made, config, ledger) for config in satellites]
+    for drainer in drainers:
+        drainer.start()
+    frames = [line.frame for line in accounting.read_ledger(ledger)]
+
+    def delivered() -> bool:
+        taken = accounting.taken(made.database.url)
+        return all(accounting.holds(taken, frame) for frame in frames)
+
+    wait_for(delivered, 60, "every frame of the ledger is taken")
+    for drainer in drainers:
+        drainer.stop()
+
+
+def read_out(made: Stack, readers: set[str]) -> None:
+    """Return when each of some readers has read the whole log."""
+    behind = (
+        "SELECT reader, name, ordinal, head FROM satellite JOIN unnest(%(readers)s::text[]) AS reader ON true "
+        "LEFT JOIN reader_position USING (site_id, satellite_id, reader) WHERE ordinal IS DISTINCT FROM head"
+    )
+
+    def done() -> bool:
+        with psycopg.connect(made.database.url) as connection:
+            return not connection.execute(behind, {"readers": sorted(readers)}).fetchall()
+
+    wait_for(done, 60, f"{readers} have read everything")
+
+
+def _drainer(made: Stack, config: Path, ledger: Path) -> Program:
+    quiet = config.with_name("quiet.toml")
+    quiet.write_text(config.read_text(encoding="utf-8").partition("[sources.")[0], encoding="utf-8")
+    return made.program(f"drainer-{config.parent.name}", "faults.satellite_program", str(quiet), str(ledger))
