@@ -1,4 +1,4 @@
-"""`nephoscope metaconsole db`: where the bytes are, how long what is kept, more servers, and a database that went back."""
+"""`nephoscope metaconsole db`: where the bytes are, how long what is kept, more servers, a database that went back."""
 
 import json
 from pathlib import Path

@@ -17,6 +17,7 @@ from metaconsole.readers.compactor import LOOK_SECONDS, Compactor
 from metaconsole.readers.facts import FactsReader
 from metaconsole.readers.live import LiveReader
 from metaconsole.readers.merger import Merger
+from metaconsole.readers.retention import keep_storage
 from metaconsole.settings import Settings
 from metaconsole.store.database import UnavailableError, connected
 from metaconsole.store.partitions import ensure_log_partitions
@@ -51,11 +52,12 @@ async def _keep_live_view(settings: Settings, loops: list[ReaderLoop]) -> None:
 
 
 async def serve_compaction(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the compactor and the merger until stop is set, behind everything else that wants the processor."""
+    """Run compactor, merger and retention until stop is set, behind everything else that wants the processor."""
     os.nice(COMPACTION_NICE)
     url = settings.database_url
     _log.info("the compactor runs", extra={"event": "compactor.runs"})
-    await first_of(ReaderLoop(url, Compactor(url), LOOK_SECONDS).run(), Merger(url).run(), stop.wait())
+    compactor = ReaderLoop(url, Compactor(url), LOOK_SECONDS)
+    await first_of(compactor.run(), Merger(url).run(), keep_storage(url), stop.wait())
 
 
 async def _ring(url: str, loops: Sequence[ReaderLoop]) -> None:

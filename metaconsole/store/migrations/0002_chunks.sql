@@ -104,3 +104,46 @@ CREATE TABLE rollup (
     PRIMARY KEY (site_id, series_id, day)
 ) PARTITION BY RANGE (day);
 
+
+-- For people: docs/sql.md. The hours of every series, from parts and from rollups. While late samples of a merged day wait
+-- to be merged into it, an hour has several rows.
+CREATE VIEW series_hour AS
+SELECT part.site_id, one.series_id, to_timestamp(hour * 3600::bigint) AS hour, one.samples,
+       to_timestamp(hour * 3600::bigint + one.first_at / 1000.0) AS first_at,
+       to_timestamp(hour * 3600::bigint + one.last_at / 1000.0) AS last_at,
+       one.first, one.last, one.min, one.max, one.sum,
+       one.increase, one.covered / 1000.0::float8 AS covered_seconds, one.resets,
+       nullif(held -> (one.place - 1)::integer, 'null') AS held
+FROM part
+CROSS JOIN LATERAL unnest(
+    series, samples, first_at, last_at, first, last, min, max, sum, increase, covered, resets
+) WITH ORDINALITY AS one (
+    series_id, samples, first_at, last_at, first, last, min, max, sum, increase, covered, resets, place
+)
+UNION ALL
+SELECT rollup.site_id, rollup.series_id, to_timestamp((day * 24 + one.place - 1) * 3600::bigint), one.samples,
+       to_timestamp((day * 24 + one.place - 1) * 3600::bigint + one.first_at / 1000.0),
+       to_timestamp((day * 24 + one.place - 1) * 3600::bigint + one.last_at / 1000.0),
+       one.first, one.last, one.min, one.max, one.sum,
+       one.increase, one.covered / 1000.0::float8, one.resets,
+       (SELECT jsonb_object_agg(code, seconds -> (one.place - 1)::integer) FROM jsonb_each(held) AS h (code, seconds)
+        WHERE seconds -> (one.place - 1)::integer <> '0.0')
+FROM rollup
+CROSS JOIN LATERAL unnest(
+    samples, first_at, last_at, first, last, min, max, sum, increase, covered, resets
+) WITH ORDINALITY AS one (
+    samples, first_at, last_at, first, last, min, max, sum, increase, covered, resets, place
+)
+WHERE one.samples > 0;
+
+-- The same with names. resource is the present name, or null for what is not there any more.
+CREATE VIEW metric_hour AS
+SELECT site.name AS site, resource.kind, version.name AS resource, resource.resource_id, metric.name AS metric,
+       series.attributes, series_hour.*
+FROM series_hour
+JOIN series ON series.site_id = series_hour.site_id AND series.series_id = series_hour.series_id
+JOIN metric ON metric.metric_id = series.metric_id
+JOIN resource ON resource.site_id = series.site_id AND resource.resource_id = series.resource_id
+JOIN site ON site.site_id = series.site_id
+LEFT JOIN resource_version version ON version.site_id = resource.site_id
+    AND version.resource_id = resource.resource_id AND version.valid_to IS NULL;

@@ -6,10 +6,10 @@ The one promise: times ascend, what was not seen is null or absent, and nothing 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import orjson
 from apiflask import APIBlueprint
 from flask import Response
 from pydantic import Field, model_validator
+from pydantic_core import to_json
 
 from metaconsole.store.downsample import OF_COUNTERS, Aggregate
 from metaconsole.web.errors import Problem
@@ -115,10 +115,10 @@ def _item(one: Answered, aggregate: Aggregate) -> bytes:
         "metric": one.series.metric,
         "unit": f"{unit}/s" if aggregate == "rate" else unit,
         "attributes": one.series.attributes,
-        "times": one.times,
-        "values": one.values,  # NaN becomes null
+        "times": one.times.tolist(),
+        "values": one.values.tolist(),
     }
-    return orjson.dumps(item, option=orjson.OPT_SERIALIZE_NUMPY)
+    return to_json(item, inf_nan_mode="null")  # NaN: not seen
 
 
 def _check_rates(question: Question) -> None:

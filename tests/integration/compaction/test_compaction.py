@@ -363,3 +363,38 @@ def test_values_keep_their_type_and_every_bit(site: Site) -> None:
         assert found == {(one, at): value + at for one, value in zip(series, values, strict=True) for at in range(4)}
 
     asyncio.run(scenario())
+
+
+def test_the_views_tell_the_same_hours_before_and_after_the_day_is_merged(site: Site) -> None:
+    columns = "metric, hour, samples, first, last, increase, covered_seconds, resets, held"
+
+    def hours() -> list[tuple[object, ...]]:
+        return site.rows(f"SELECT {columns} FROM metric_hour ORDER BY metric, hour")
+
+    async def scenario() -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+        async with connected(site.url, application="test") as connection:
+            feed = await Feed(site.site_id, site.satellites[0]).open(connection, "source", METRICS, 1)
+            for cycle in range(8):
+                blocks = [
+                    block(GAUGE, [feed.series[GAUGE, 0]], [cycle / 10]),
+                    block(COUNTER, [feed.series[COUNTER, 0]], [100 * cycle], starts=[START - DAY]),
+                    block(STATE, [feed.series[STATE, 0]], [1 + cycle // 6]),
+                ]
+                frame = feed.frame([START + cycle * 900_000], blocks, interval_ms=900_000)
+                await feed.append(connection, [frame])
+            await compact(connection, site.url, START + DAY)
+            before = hours()
+            await merge(connection, site.url, START + 3 * DAY)
+            return before, hours()
+
+    before, after = asyncio.run(scenario())
+    assert len(before) == 6
+    told = {(metric, hour.timestamp() * 1000 - START): rest for metric, hour, *rest in before}  # type: ignore[attr-defined]
+    assert told[GAUGE, 0][:3] == [4, 0.0, 0.3]
+    assert told[COUNTER, HOUR] == [4, 400.0, 700.0, 300.0, 2700.0, 0, None]
+    assert told[STATE, HOUR][-1] == {"1": 1800.0, "2": 900.0}
+    for one, other in zip(before, after, strict=True):
+        assert one[:5] == other[:5]
+        if one[0] == COUNTER:
+            assert one == other
+        assert one[-1] == other[-1]
