@@ -9,14 +9,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import gateway, ingest, report, sweep
+from bench import gateway, ingest, report, storage, sweep
 from bench.findings import Findings
 from bench.goals import GOALS
 from bench.machine import heading, machine
 from bench.plan import Plan
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MEASURED: Final[Mapping[str, Callable[[Plan], Findings]]] = {"gateway": gateway.run, "ingest": ingest.run}
+MEASURED: Final[Mapping[str, Callable[[Plan], Findings]]] = {
+    "gateway": gateway.run,
+    "ingest": ingest.run,
+    "readers": storage.readers,
+    "storage": storage.run,
+}
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -17,3 +17,4 @@ class Plan:
     session_guests: int = 100  # 2,000 samples a batch
     session_interval: float = 10.0  # seconds between two batches of a session
     session_processes: int = 2  # hold the other end of the sessions
+    day_cycles: int = 8_640  # a day at 10 s

@@ -90,3 +90,22 @@ def test_the_map_of_a_drained_epoch_goes_and_can_be_defined_again(site: Site) ->
     first, second, again = asyncio.run(scenario())
     assert first == second == again
     assert site.rows("SELECT epoch FROM epoch_series") == [(ONE,)]
+
+
+def test_neighbours_in_a_batch_get_neighbouring_ids_whoever_else_defines(site: Site) -> None:
+    """Two satellites define a thousand series each, at the same time."""
+
+    async def define(number: int, epoch: uuid.UUID) -> list[int]:
+        async with connected(site.url, application="test") as connection:
+            metrics = await register_metrics(connection, ["a.one", "a.two"])
+            sender = await open_session(connection, site, epoch, number)
+            keys = [definition(f"{number}-{key}", metrics[name]) for name in ("a.one", "a.two") for key in range(500)]
+            ids = await define_series(connection, site.site_id, sender.satellite_id, epoch, 1, keys)
+            found: list[int] = ids.series.tolist()
+            return found
+
+    async def scenario() -> list[list[int]]:
+        return list(await asyncio.gather(define(0, ONE), define(1, TWO)))
+
+    for ids in asyncio.run(scenario()):
+        assert ids == list(range(ids[0], ids[0] + 1000))

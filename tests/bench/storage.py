@@ -1,0 +1,156 @@
+"""The groups `storage` and `readers`: a day of the mix at 10 s from four satellites, read by every reader.
+
+Bytes: the chunks with their grids and indexes, and of the log what a steady day keeps of it: its pieces are an hour, an
+hour waits for its end, and what was read goes within ten minutes, so three pieces of twenty-four. WAL: all that was
+written for log, parts, chunks, rollups and positions. CPU: the readers' processes and PostgreSQL while they read.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from fixtures.stack import Program, Stack, stack
+from fixtures.waiting import wait_for
+
+from bench import day, progress, victoriametrics
+from bench.findings import Findings
+from bench.peers import AbsentError
+from bench.plan import Plan
+
+KEPT: Final = 3 / 24  # of a day's log
+_DAY_MS: Final = 86_400_000
+_READ_SECONDS: Final = 300
+
+
+def run(plan: Plan) -> Findings:
+    """Return what was found of the group `storage`."""
+    return _measured(plan)["storage"]
+
+
+def readers(plan: Plan) -> Findings:
+    """Return what was found of the group `readers`."""
+    return _measured(plan)["readers"]
+
+
+@cache
+def _measured(plan: Plan) -> Mapping[str, Findings]:
+    found = {"storage": Findings(), "readers": Findings()}
+    for _ in range(plan.runs):
+        with tempfile.TemporaryDirectory(prefix="nephoscope-bench-") as scratch, stack(Path(scratch)) as made:
+            _run(plan, made, found["storage"], found["readers"])
+    return found
+
+
+def _run(plan: Plan, made: Stack, storage: Findings, reading: Findings) -> None:
+    start_ms = (int(time.time() * 1000) - 30 * _DAY_MS) // _DAY_MS * _DAY_MS
+    wal = [_wal(made)]
+    url, cycles = made.database.url, plan.day_cycles
+    samples = sum(asyncio.run(day.write(url, n, plan.guests, start_ms, cycles)) for n in range(plan.satellites))
+    wal.append(_wal(made))
+    log = _bytes(made, "log") / samples
+    cpu = _read(made, samples, reading)
+    wal.append(_wal(made))
+    _check(made, samples)
+    sizes = {table: _bytes(made, table) / samples for table in ("chunk", "chunk_grid", "rollup", "part", "part_grid")}
+    chunks = sizes["chunk"] + sizes["chunk_grid"]
+    written = [(after - before) / samples for before, after in pairwise(wal)]
+    storage.found(
+        {
+            "storage.bytes_per_sample": chunks + KEPT * log,
+            "storage.rollup_bytes_per_sample": sizes["rollup"],
+            "storage.wal_bytes_per_sample": sum(written),
+        }
+    )
+    reading.found({"readers.cpu_s_per_million": sum(cpu.values())})
+    storage.say(
+        f"{samples / 1e6:.0f} M samples; chunks {chunks:.3f} B a sample, the log {log:.2f}, of which {KEPT:.3f} stays; "
+        f"WAL {written[0]:.2f} for the log, {written[1]:.2f} for what readers write"
+    )
+    storage.say(f"parts while their day lasts: {sizes['part'] + sizes['part_grid']:.3f} B, gone with their partition")
+    peer = made.folder / "peer"
+    peer.mkdir()
+    try:
+        data, index = victoriametrics.bytes_per_sample(peer, plan.guests, cycles, start_ms)
+    except AbsentError as error:
+        storage.say(f"VictoriaMetrics was not measured: {error}")
+    else:
+        storage.say(f"VictoriaMetrics on the same mix: {data:.3f} B a sample, and {index:.3f} of index")
+
+
+def _read(made: Stack, samples: int, reading: Findings) -> Mapping[str, float]:
+    """Run each reader over everything and return CPU-s per million samples by process."""
+    cpu: dict[str, float] = {}
+    for program in (
+        made.readers(),
+        made.program("compactor", "bench.compacting", made.database.url),
+    ):
+        before, began = progress.cpu_seconds(made.database.pid), time.monotonic()
+        program.start()
+        used = 0.0
+        while program.running() and not (program.name.startswith("readers") and _followed(made)):
+            used = progress.cpu_seconds(program.pid)
+            time.sleep(0.05)
+            assert time.monotonic() - began < _READ_SECONDS, program.tail()
+        seconds = time.monotonic() - began
+        _ended(program)
+        cpu[program.name] = 1e6 * used / samples
+        cpu[f"postgres for {program.name}"] = 1e6 * (progress.cpu_seconds(made.database.pid) - before) / samples
+        reading.say(f"{program.name}: {samples / seconds / 1e6:.1f} M samples/s")
+    reading.say("CPU-s per million: " + ", ".join(f"{name} {value:.4f}" for name, value in cpu.items()))
+    return cpu
+
+
+def _ended(program: Program) -> None:
+    if program.running():
+        program.stop()
+    assert program.process is not None
+    assert program.process.returncode == 0, program.tail()
+
+
+def _followed(made: Stack) -> bool:
+    """Return whether every reader that follows the log has read all of it."""
+    return bool(
+        _one(
+            made,
+            """SELECT count(*) = 2 * (SELECT count(*) FROM satellite) FROM reader_position
+               JOIN satellite USING (site_id, satellite_id)
+               WHERE ordinal = head AND (reader = 'facts' OR reader LIKE 'live@%')""",
+        )
+    )
+
+
+def _check(made: Stack, samples: int) -> None:
+    """Everything is in chunks, once."""
+    stored = _one(made, "SELECT sum(samples) FROM chunk")
+    assert stored == samples, f"{stored} samples in chunks of {samples}"
+    assert _one(made, "SELECT count(*) FROM part") == 0
+    wait_for(lambda: not _one(made, "SELECT count(*) FROM part_day"), 10, "every day is merged")
+
+
+def _bytes(made: Stack, table: str) -> float:
+    return float(
+        str(
+            _one(
+                made,
+                f"SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) FROM pg_inherits "
+                f"WHERE inhparent = '{table}'::regclass",
+            )
+        )
+    )
+
+
+def _wal(made: Stack) -> float:
+    return float(str(_one(made, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")))
+
+
+def _one(made: Stack, statement: str) -> object:
+    with psycopg.connect(made.database.url) as connection:
+        row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return row[0]
