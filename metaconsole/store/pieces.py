@@ -47,6 +47,11 @@ def pack_rows(values: F64 | I64, starts: I64 | None, level: int) -> list[bytes]:
     Finding a factor for pcodec ourselves, for all rows at once, halves its time: 0.012 s a million samples against
     0.025, and 0.1 bytes a sample less (hours of the benchmark's mix).
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # of the largest floats the products are no numbers: no factor
+        return _pack_rows(values, starts, level)
+
+
+def _pack_rows(values: F64 | I64, starts: I64 | None, level: int) -> list[bytes]:
     pieces: list[bytes] = [b""] * len(values)
     bits = values.view(np.int64)  # so that -0.0 and 0.0 stay what they are
     constant = (bits == bits[:, :1]).all(axis=1)

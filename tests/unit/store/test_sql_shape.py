@@ -34,9 +34,6 @@ NOT_JOINED: Final = {
     "overview.satellites_seen": "whether there is any series is asked by itself",
     "resources.page": "what a pattern finds is asked by itself, and looked up by (site_id, resource_id)",
 }
-NOT_LOCKED_WITHIN_A_SITE: Final = {
-    "log.lock_satellites": "a group's satellites of all sites at once; branch ingest locks site by site",
-}
 
 
 def named() -> dict[str, str]:
@@ -108,7 +105,7 @@ def test_tables_below_a_site_are_joined_on_equal_site_id(name: str) -> None:
     if name not in NOT_PARSED:
         found = shape(text)
         assert found.joined == (name not in NOT_JOINED), found.tables
-        assert found.locks_within_a_site == (name not in NOT_LOCKED_WITHIN_A_SITE), found.locked
+        assert found.locks_within_a_site, found.locked
 
 
 def test_the_lists_name_statements() -> None:
