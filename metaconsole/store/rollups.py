@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from metaconsole.store.aggregates import Aggregates, empty
 from metaconsole.store.database import Connection
 from metaconsole.store.downsample import Aggregate, Entries, Span
 from metaconsole.store.pieces import DAY_MS, HOUR_MS
-from metaconsole.store.samples import StoredFormatError
+from metaconsole.store.sent import numbers
 from metaconsole.store.sql import statements
 from shared.catalogue import MetricKind
 from shared.columns import I64
@@ -38,19 +37,18 @@ _COLUMNS: Final[dict[Aggregate, frozenset[str]]] = {
     "increase": _STEPS,
 }
 _NUMBERS: Final = {
-    "samples": ">i4",
-    "first_at": ">i4",
-    "last_at": ">i4",
-    "first": ">f8",
-    "last": ">f8",
-    "min": ">f8",
-    "max": ">f8",
-    "sum": ">f8",
-    "increase": ">f8",
-    "covered": ">i4",
-    "starts": ">i8",
+    "samples": "int4",
+    "first_at": "int4",
+    "last_at": "int4",
+    "first": "float8",
+    "last": "float8",
+    "min": "float8",
+    "max": "float8",
+    "sum": "float8",
+    "increase": "float8",
+    "covered": "int4",
+    "starts": "int8",
 }
-_OIDS: Final = {">i4": 23, ">i8": 20, ">f8": 701}
 
 
 def answers(kind: MetricKind, span: Span) -> bool:
@@ -96,8 +94,10 @@ def day_keys(series: I64 | int, days: I64) -> I64:
 
 def _entries(ids: I64, days: I64, rows: Sequence[Any], needed: frozenset[str], span: Span) -> Entries:
     table = {
-        name: _decode([row[place] for row in rows], dtype) if name == "samples" or name in needed else None
-        for place, (name, dtype) in enumerate(_NUMBERS.items(), 2)
+        name: numbers([row[place] or b"" for row in rows], kind, _HOURS)
+        if name == "samples" or name in needed
+        else None
+        for place, (name, kind) in enumerate(_NUMBERS.items(), 2)
     }
     hours = (days[:, None] * _HOURS + np.arange(_HOURS)).ravel() * HOUR_MS
     samples = table["samples"]
@@ -106,38 +106,26 @@ def _entries(ids: I64, days: I64, rows: Sequence[Any], needed: frozenset[str], s
 
     def column(name: str) -> Any:
         found = table[name]
-        return np.zeros(len(seen)) if found is None else found[seen]
+        if found is not None:
+            return found[seen]
+        return np.zeros(len(seen), np.float64 if _NUMBERS[name] == "float8" else np.int64)
 
     begins = hours[seen]
     parts = Aggregates(
         samples=samples[seen],
-        first_ms=begins + column("first_at").astype(np.int64),
+        first_ms=begins + column("first_at"),
         first=column("first"),
-        last_ms=begins + column("last_at").astype(np.int64),
+        last_ms=begins + column("last_at"),
         last=column("last"),
         min=column("min"),
         max=column("max"),
         sum=column("sum"),
-        start_ms=column("starts").astype(np.int64),
+        start_ms=column("starts"),
         increase=column("increase"),
-        covered_ms=column("covered").astype(np.int64),
+        covered_ms=column("covered"),
         resets=np.zeros(len(seen), np.int64),  # no step shows them
     )
     return Entries(np.repeat(ids, _HOURS)[seen], span.step_of(begins), parts)
-
-
-def _decode(arrays: Sequence[bytes | None], dtype: str) -> npt.NDArray[Any]:
-    """Return the elements of arrays of 24, as array_send writes them, one after the other."""
-    heads = [(name, ">i4") for name in ("dimensions", "nulls", "oid", "size", "lower")]
-    row = np.dtype([*heads, ("elements", [("length", ">i4"), ("value", dtype)], (_HOURS,))])
-    joined = b"".join(one or b"" for one in arrays)
-    if len(joined) != len(arrays) * row.itemsize:
-        raise StoredFormatError(f"an array of a rollup does not have {_HOURS} numbers")
-    found = np.frombuffer(joined, row)
-    as_told = (found["dimensions"] == 1) & (found["oid"] == _OIDS[dtype]) & (found["size"] == _HOURS)
-    if not (as_told.all() and (found["elements"]["length"] == int(dtype[2])).all()):
-        raise StoredFormatError("an array of a rollup is not of the type that it should be")
-    return found["elements"]["value"].ravel().astype(np.float64 if dtype == ">f8" else np.int64)
 
 
 def _empty() -> Entries:

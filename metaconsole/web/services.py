@@ -12,6 +12,7 @@ from metaconsole.settings import Settings
 from metaconsole.store.pool import Database
 from metaconsole.web.live.hub import Hub
 from metaconsole.web.live.latest import Latest
+from metaconsole.web.query.directory import Directory
 
 _KEY: Final = "nephoscope"
 
@@ -24,6 +25,7 @@ class Services:
     database: Database
     live: Latest
     hub: Hub
+    directory: Directory
 
     def close(self) -> None:
         """End the streams and close the connections; works twice."""
@@ -34,7 +36,7 @@ class Services:
 def install(app: Flask, settings: Settings) -> Services:
     """Give the application its services."""
     database = Database(settings.database_url)
-    made = Services(settings, database, Latest(settings.run), Hub(database))
+    made = Services(settings, database, Latest(settings.run), Hub(database), Directory())
     app.extensions[_KEY] = made
     return made
 

@@ -3,8 +3,9 @@
 The one promise: times ascend, what was not seen is null or absent, and nothing is interpolated.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Annotated, Any, Final, TypeAlias
 
 from apiflask import APIBlueprint
 from flask import Response
@@ -14,7 +15,8 @@ from pydantic_core import to_json
 from metaconsole.store.downsample import OF_COUNTERS, Aggregate
 from metaconsole.web.errors import Problem
 from metaconsole.web.offload import offload
-from metaconsole.web.query.answer import Answered, Range, Top, answer
+from metaconsole.web.query.answer import Answered, Group, Groups, Range, Top, answer, groups
+from metaconsole.web.query.combine import Combination
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.shapes import Milliseconds, Shape
@@ -23,6 +25,8 @@ from shared.model import Kind
 
 api: Final = APIBlueprint("api_query", __name__, url_prefix="/api/v1", tag="query")
 _LAST_MS: Final = 2**53
+_AT_ONCE: Final = 20  # series that become text in one go
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 _UUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
@@ -42,10 +46,22 @@ class OfTop(Shape):
     top: int = Field(ge=1, le=100)
 
 
+class OfGroups(Shape):
+    """All series of a metric, those of each group combined into one value per step."""
+
+    kind: Kind | None = Field(None, description="of resources; null: all")
+    site: str | None = Field(None, max_length=63)
+    metric: str = Field(min_length=1, max_length=200)
+    group_by: list[Name] = Field(
+        max_length=8, description="kind, site, resource, or an attribute of the series or else of its resource"
+    )
+    combine: Combination = Field(description="across the series of a group that have a value; pNN: percentiles")
+
+
 class Question(Shape):
     """What to return."""
 
-    select: list[OfResource | OfTop] = Field(min_length=1, max_length=500)
+    select: list[OfResource | OfTop | OfGroups] = Field(min_length=1, max_length=500)
     from_ms: int = Field(alias="from", ge=0, le=_LAST_MS, description="UTC milliseconds, included")
     to_ms: int = Field(alias="to", ge=0, le=_LAST_MS, description="UTC milliseconds, excluded")
     step: int | None = Field(
@@ -59,6 +75,8 @@ class Question(Shape):
     def _ascends(self) -> "Question":
         if self.from_ms >= self.to_ms:
             raise ValueError("from lies before to")
+        if self.step is None and any(isinstance(one, OfGroups) for one in self.select):
+            raise ValueError("groups are combined by steps: give a step")
         return self
 
 
@@ -74,10 +92,22 @@ class SeriesColumns(Shape):
     values: list[float | None] = Field(description="null: not seen")
 
 
+class GroupColumns(Shape):
+    """A group as two columns of equal length."""
+
+    metric: str
+    unit: str
+    group: dict[str, str] = Field(description="what its series have in common; an empty text where one lacks it")
+    series: int = Field(description="how many were combined")
+    times: list[Milliseconds] = Field(description="where each step begins")
+    values: list[float | None] = Field(description="null: not seen")
+
+
 class Answer(Shape):
-    """The series that were asked for."""
+    """The series and the groups that were asked for."""
 
     series: list[SeriesColumns]
+    groups: list[GroupColumns]
 
 
 @api.post("/query")
@@ -90,35 +120,68 @@ def query(question: Question) -> Response:
     _check_rates(question)
     named = [(one.resource, one.metric) for one in question.select if isinstance(one, OfResource)]
     tops = [Top(one.kind, one.site, one.metric, one.top) for one in question.select if isinstance(one, OfTop)]
-    span = Range(question.from_ms, question.to_ms, question.step, question.aggregate)
+    asked = Range(question.from_ms, question.to_ms, question.step, question.aggregate)
+    combined = [
+        Groups(one.kind, one.site, one.metric, tuple(one.group_by), one.combine)
+        for one in question.select
+        if isinstance(one, OfGroups)
+    ]
+    scope, found = current_principal().scope, []
     with services().database.read() as connection:
-        series = answer(connection, current_principal().scope, named, tops, span)
+        series = answer(connection, scope, named, tops, asked)
+        if asked.span is not None:
+            found = [group for one in combined for group in groups(connection, scope, one, asked.span)]
     # Columns of numbers that were made here need no second look by the shapes above.
-    return Response(_body(series, question.aggregate), mimetype="application/json")
+    return Response(_body(series, found, question), mimetype="application/json")
 
 
-def _body(series: Sequence[Answered], aggregate: Aggregate) -> Iterator[bytes]:
+def _body(series: Sequence[Answered], found: Sequence[Group], question: Question) -> Iterator[bytes]:
     """Yield the answer piece by piece: as text it is several times what it was as arrays."""
     yield b'{"series":['
-    for number, one in enumerate(series):
-        piece: bytes = offload(lambda one=one: _item(one, aggregate))  # type: ignore[misc]  # a lambda's default
-        yield b"," + piece if number else piece
+    yield from _pieces([partial(_item, one, question) for one in series])
+    yield b'],"groups":['
+    yield from _pieces([partial(_group, one, question) for one in found])
     yield b"]}"
 
 
-def _item(one: Answered, aggregate: Aggregate) -> bytes:
-    metric = catalogue().get(one.series.metric)
-    unit = metric.unit if metric else ""
-    item = {
+def _pieces(items: Sequence[Callable[[], dict[str, Any]]]) -> Iterator[bytes]:
+    for begin in range(0, len(items), _AT_ONCE):
+        some = items[begin : begin + _AT_ONCE]
+        text: bytes = offload(partial(_text, some))
+        yield b"," + text if begin else text
+
+
+def _text(items: Sequence[Callable[[], dict[str, Any]]]) -> bytes:
+    return b",".join(to_json(one(), inf_nan_mode="null") for one in items)  # NaN: not seen
+
+
+def _item(one: Answered, question: Question) -> dict[str, Any]:
+    return {
         "id": str(one.series.series_id),
         "resource": one.series.resource_id,
         "metric": one.series.metric,
-        "unit": f"{unit}/s" if aggregate == "rate" else unit,
+        "unit": _unit(one.series.metric, question),
         "attributes": one.series.attributes,
         "times": one.times.tolist(),
         "values": one.values.tolist(),
     }
-    return to_json(item, inf_nan_mode="null")  # NaN: not seen
+
+
+def _group(one: Group, question: Question) -> dict[str, Any]:
+    return {
+        "metric": one.metric,
+        "unit": "{series}" if one.how == "count" else _unit(one.metric, question),
+        "group": one.labels,
+        "series": one.series,
+        "times": one.times.tolist(),
+        "values": one.values.tolist(),
+    }
+
+
+def _unit(metric: str, question: Question) -> str:
+    known = catalogue().get(metric)
+    unit = known.unit if known else ""
+    return f"{unit}/s" if question.aggregate == "rate" else unit
 
 
 def _check_rates(question: Question) -> None:

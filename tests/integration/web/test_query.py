@@ -1,11 +1,15 @@
 """Samples from the log to the API and back, against the values that were stored."""
 
 import random
+import time
 
 import numpy as np
 import pytest
-from fixtures.web import Api, Site, World, now_ms
+from apiflask import APIFlask
+from fixtures.web import Api, Browser, Site, World, now_ms, sign_in
 
+from metaconsole.live_view import LiveWriter
+from metaconsole.settings import Settings
 from metaconsole.store.database import connect
 from metaconsole.store.dictionary import series_of
 from metaconsole.store.query import read
@@ -129,6 +133,100 @@ def test_the_top_is_ranked_over_the_range(world: World, api: Api, start: int) ->
     assert [one["id"] for one in answer] == [str(ids[1]), str(ids[3])]
 
 
+def test_the_top_of_the_newest_values_is_of_those_that_are_fresh(
+    app: APIFlask, world: World, api: Api, settings: Settings, database_url: str, start: int
+) -> None:
+    near, far = world.site("a"), world.site("b")
+    ids = _guests(world, near, 4)
+    world.resource(far, "far")
+    distant = world.series(far, "far", GAUGE)
+    world.resource(far, "box", "host")
+    other_kind = world.series(far, "box", GAUGE)
+    writer, now = LiveWriter(settings.run), now_ms()
+    series = np.array([*ids, distant, other_kind])
+    writer.update(series, np.full(6, now), np.array([0.2, 0.9, 0.2, 0.5, 0.7, 1.0]), 10_000)
+    writer.update(np.array(ids[1:2]), np.array([now - 60_000]), np.array([0.9]), 10_000)
+    writer.publish()
+    body = {"from": start, "to": start + 60_000}
+
+    def top(asking: Api | Browser, count: int, **more: str) -> list[str]:
+        select = {"kind": "guest", "metric": GAUGE, "top": count, **more}
+        return [one["id"] for one in asking.post("/api/v1/query", {**body, "select": [select]}).get_json()["series"]]
+
+    assert top(api, 3) == [str(ids[1]), str(distant), str(ids[3])]
+    assert top(api, 9) == [str(one) for one in (ids[1], distant, ids[3], ids[0], ids[2])]
+    assert top(api, 2, site="a") == [str(ids[1]), str(ids[3])]
+    assert top(api, 2, site="nowhere") == []
+    assert top(sign_in(app, database_url, "ana", sites=("b",)), 5) == [str(distant)]
+    world.resource(near, "late")
+    late = world.series(near, "late", GAUGE)
+    writer.update(np.array([late, ids[1]]), np.array([now, now + 1]), np.array([0.95, 0.1]), 10_000)
+    assert top(api, 2) == [str(late), str(distant)], "a new series is known at once"
+    writer.update(np.array([late]), np.array([now + 2]), np.array([1.0]), 1)
+    time.sleep(0.01)
+    assert top(api, 1) == [str(distant)], "what is older than two intervals is unknown"
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("sum", [[9.0, 3.0], [50.0, None]]),
+        ("avg", [[3.0, 3.0], [50.0, None]]),
+        ("min", [[1.0, 3.0], [50.0, None]]),
+        ("max", [[6.0, 3.0], [50.0, None]]),
+        ("count", [[3.0, 1.0], [1.0, 0.0]]),
+        ("p50", [[2.0, 3.0], [50.0, None]]),
+        ("p90", [[5.2, 3.0], [50.0, None]]),
+    ],
+)
+def test_series_of_a_group_are_combined_by_step(
+    world: World, api: Api, start: int, how: str, expected: list[list[float | None]]
+) -> None:
+    near, far = world.site("a"), world.site("b")
+    ids = _guests(world, near, 3)
+    world.resource(far, "far", "host")
+    distant = world.series(far, "far", GAUGE)
+    world.batch(near, [start], {GAUGE: {ids[0]: [1.0], ids[1]: [2.0], ids[2]: [6.0]}})
+    world.batch(near, [start + 60_000], {GAUGE: {ids[1]: [3.0]}})
+    world.batch(far, [start], {GAUGE: {distant: [50.0]}})
+    question = {"from": start, "to": start + 120_000, "step": 60_000}
+    select = {"metric": GAUGE, "group_by": ["site", "kind", "os.type", "no.such"], "combine": how}
+    answer = api.post("/api/v1/query", {**question, "select": [select]}).get_json()
+    assert answer["series"] == []
+    assert [one["group"] for one in answer["groups"]] == [
+        {"site": site, "kind": kind, "os.type": "linux", "no.such": ""}
+        for site, kind in (("a", "guest"), ("b", "host"))
+    ]
+    assert [one["values"] for one in answer["groups"]] == [pytest.approx(row) for row in expected]
+    assert [one["series"] for one in answer["groups"]] == [3, 1]
+    assert answer["groups"][0]["times"] == [start, start + 60_000]
+    assert answer["groups"][0]["unit"] == ("{series}" if how == "count" else "1")
+    select = {"metric": GAUGE, "kind": "guest", "group_by": [], "combine": how}
+    (one,) = api.post("/api/v1/query", {**question, "select": [select]}).get_json()["groups"]
+    assert (one["group"], one["values"]) == ({}, pytest.approx(expected[0]))
+
+
+def test_a_group_is_by_attributes_of_its_series_and_within_the_scope(
+    app: APIFlask, world: World, database_url: str, start: int
+) -> None:
+    near, far = world.site("a"), world.site("b")
+    for site in (near, far):
+        world.resource(site, "host", "host")
+        for mode, value in (("user", 10.0), ("system", 20.0)):
+            series = world.series(site, "host", COUNTER, {"cpu.mode": mode})
+            world.batch(site, [start], {COUNTER: {series: [value]}})
+            world.batch(site, [start + 30_000], {COUNTER: {series: [value + 60.0]}})
+    question = {"from": start, "to": start + 60_000, "step": 60_000, "aggregate": "rate"}
+    select = {"metric": COUNTER, "group_by": ["cpu.mode"], "combine": "sum"}
+    asking = sign_in(app, database_url, "ana", sites=("b",))
+    answer = asking.post("/api/v1/query", {**question, "select": [select]}).get_json()
+    assert [(one["group"], one["values"], one["series"]) for one in answer["groups"]] == [
+        ({"cpu.mode": "system"}, [2.0], 1),
+        ({"cpu.mode": "user"}, [2.0], 1),
+    ]
+    assert answer["groups"][0]["unit"] == "s/s"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -144,6 +242,9 @@ def test_the_top_is_ranked_over_the_range(world: World, api: Api, start: int) ->
         ({"from": "now"}, "from"),
         ({"select": [{"resource": "x", "metric": GAUGE}]}, "select.0"),
         ({"select": [{"kind": "guest", "metric": GAUGE, "top": 10_000}]}, "top"),
+        ({"select": [{"metric": GAUGE, "group_by": [], "combine": "p50"}], "step": None}, "give a step"),
+        ({"select": [{"metric": GAUGE, "group_by": [], "combine": "median"}]}, "combine"),
+        ({"select": [{"metric": GAUGE, "group_by": ["x"] * 9, "combine": "sum"}]}, "group_by"),
     ],
 )
 def test_what_can_not_be_answered_is_told(api: Api, change: dict[str, object], told: str) -> None:

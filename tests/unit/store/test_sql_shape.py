@@ -109,4 +109,4 @@ def test_tables_below_a_site_are_joined_on_equal_site_id(name: str) -> None:
 
 
 def test_the_lists_name_statements() -> None:
-    assert {*NOT_PARSED, *NOT_JOINED, *NOT_LOCKED_WITHIN_A_SITE} <= named().keys()
+    assert {*NOT_PARSED, *NOT_JOINED} <= named().keys()
