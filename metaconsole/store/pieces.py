@@ -32,6 +32,7 @@ _LENGTH: Final = 4
 _DECIMALS: Final = (0, 3, 6)  # digits behind the point that sources are wont to give
 _EXACT: Final = 2.0**52  # above, not every integer is a float of its own
 _NARROW: Final = 2**31
+_TELLING: Final = 64  # samples of a row by which its packing is chosen
 
 
 class PieceError(ValueError):
@@ -196,7 +197,10 @@ def _narrowed(whole: I64) -> npt.NDArray[Any]:
 
 
 def _configurations(values: F64 | I64, level: int, mode: Any = None) -> list[Any]:
-    """Return per row whether differences are worth storing: where they are smaller than the values' own spread."""
+    """Return per row whether differences are worth storing: where they are smaller than the values' own spread.
+
+    The first samples tell: all of them would take as long as packing them.
+    """
     mode = ModeSpec.classic() if mode is None else mode
     options = {"compression_level": level, "enable_8_bit": False, "mode_spec": mode}
     flat = ChunkConfig(delta_spec=DeltaSpec.no_op(), **options)

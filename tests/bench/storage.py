@@ -26,6 +26,7 @@ from bench.plan import Plan
 KEPT: Final = 3 / 24  # of a day's log
 _DAY_MS: Final = 86_400_000
 _READ_SECONDS: Final = 300
+_PEER_GUESTS: Final = 100  # bytes a sample do not depend on how many
 
 
 def run(plan: Plan) -> Findings:
@@ -51,7 +52,13 @@ def _run(plan: Plan, made: Stack, storage: Findings, reading: Findings) -> None:
     start_ms = (int(time.time() * 1000) - 30 * _DAY_MS) // _DAY_MS * _DAY_MS
     wal = [_wal(made)]
     url, cycles = made.database.url, plan.day_cycles
+    # The live reader follows while the log grows, as it always does: what is read late costs PostgreSQL a copy of its
+    # pages, for the hints that the first reader leaves there.
+    following = made.readers()
+    following.start()
     samples = sum(asyncio.run(day.write(url, n, plan.guests, start_ms, cycles)) for n in range(plan.satellites))
+    wait_for(lambda: _followed(made), _READ_SECONDS, "the readers have read everything")
+    _ended(following)
     wal.append(_wal(made))
     log = _bytes(made, "log") / samples
     cpu = _read(made, samples, reading)
@@ -70,13 +77,13 @@ def _run(plan: Plan, made: Stack, storage: Findings, reading: Findings) -> None:
     reading.found({"readers.cpu_s_per_million": sum(cpu.values())})
     storage.say(
         f"{samples / 1e6:.0f} M samples; chunks {chunks:.3f} B a sample, the log {log:.2f}, of which {KEPT:.3f} stays; "
-        f"WAL {written[0]:.2f} for the log, {written[1]:.2f} for what readers write"
+        f"WAL {written[0]:.2f} for the log, {written[1]:.2f} for parts, chunks, rollups and the parts' end"
     )
     storage.say(f"parts while their day lasts: {sizes['part'] + sizes['part_grid']:.3f} B, gone with their partition")
     peer = made.folder / "peer"
     peer.mkdir()
     try:
-        data, index = victoriametrics.bytes_per_sample(peer, plan.guests, cycles, start_ms)
+        data, index = victoriametrics.bytes_per_sample(peer, _PEER_GUESTS, cycles, start_ms)
     except AbsentError as error:
         storage.say(f"VictoriaMetrics was not measured: {error}")
     else:
@@ -84,12 +91,11 @@ def _run(plan: Plan, made: Stack, storage: Findings, reading: Findings) -> None:
 
 
 def _read(made: Stack, samples: int, reading: Findings) -> Mapping[str, float]:
-    """Run each reader over everything and return CPU-s per million samples by process."""
+    """Run each reader over everything, from the beginning, and return CPU-s per million samples by process."""
     cpu: dict[str, float] = {}
-    for program in (
-        made.readers(),
-        made.program("compactor", "bench.compacting", made.database.url),
-    ):
+    with psycopg.connect(made.database.url) as connection:
+        connection.execute("UPDATE reader_position SET ordinal = 0, received_at = 'epoch' WHERE reader <> 'facts'")
+    for program in (made.readers(), made.program("compactor", "bench.compacting", made.database.url)):
         before, began = progress.cpu_seconds(made.database.pid), time.monotonic()
         program.start()
         used = 0.0
@@ -118,7 +124,7 @@ def _followed(made: Stack) -> bool:
     return bool(
         _one(
             made,
-            """SELECT count(*) = 2 * (SELECT count(*) FROM satellite) FROM reader_position
+            """SELECT count(*) > 0 AND count(*) = 2 * (SELECT count(*) FROM satellite) FROM reader_position
                JOIN satellite USING (site_id, satellite_id)
                WHERE ordinal = head AND (reader = 'facts' OR reader LIKE 'live@%')""",
         )
