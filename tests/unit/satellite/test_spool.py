@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures.spools import RecordingFiles, events_frame, ident, offered_idents
 
+from satellite import spool as spool_module
 from satellite.records import FILE_MAGIC, HEAD_BYTES, scan
 from satellite.spool import FRAME_BYTES, Spool, SpoolBrokenError, SpoolError, SpoolFullError
 from satellite.spool_epoch import EpochWriter
@@ -134,6 +135,19 @@ def test_a_frame_damaged_while_running_is_lost_not_sent(tmp_path: Path) -> None:
         assert [ident(frame) for frame in asyncio.run(spool.read(spool.current, [1, 2]))] == [1, 2]
         assert [ident(frame) for frame in asyncio.run(spool.read(spool.current, [1, 2]))] == [2]
         assert list(spool.current.lost) == [(1, 1)]
+
+
+def test_frames_that_find_no_room_in_memory_are_read_from_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "_FRESH_BYTES", 3 * len(events_frame(1).SerializeToString()))
+    with opened(tmp_path) as spool:
+        append(spool, *range(1, 10))
+        assert list(spool._fresh) == [7, 8, 9]
+        found = asyncio.run(spool.read(spool.current, list(range(1, 9))))
+        assert [(ident(item), item.sequence) for item in found] == [(n, n) for n in range(1, 9)]
+        assert list(spool._fresh) == [9]
+        assert spool._fresh_bytes == len(spool._fresh[9])
 
 
 def test_damaged_definitions_turn_waiting_frames_into_a_declared_loss(tmp_path: Path) -> None:
