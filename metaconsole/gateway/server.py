@@ -15,6 +15,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from metaconsole.gateway.files import use_file_limit
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.session import Services
 from metaconsole.gateway.uplink import Uplink
@@ -44,6 +45,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
 
     While PostgreSQL can't be reached at the start, this waits for it.
     """
+    use_file_limit()
     server = grpc.aio.server(options=_options(settings))
     port = _listen(server, settings)
     database = AsyncDatabase(settings.database_url, application="nephoscope gateway")
@@ -58,6 +60,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
             uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
             duties: dict[str, Coroutine[Any, Any, None]] = {
                 "writer": writer.run(),
+                "watch": uplink.watch(),
                 "notify": writer.notify(),
                 "liveness": liveness.run(),
                 "partitions": _keep_partitions(database),

@@ -94,6 +94,9 @@ class Session:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Looked at by `overdue`: a timer for each message would be most of what the garbage collector has to look at.
+        self._reading_since: float | None = None
+        self._writing_since: float | None = None
         self.number = 0
         self.name = str(identity.satellite_id)
         self._sender = Sender(identity.site_id, identity.satellite_id, 0)
@@ -108,8 +111,7 @@ class Session:
             async with asyncio.timeout(HELLO_SECONDS):
                 message = await self._read()
         except TimeoutError as error:
-            sentence = f"no greeting came within {HELLO_SECONDS:.0f} s"
-            raise SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence) from error
+            raise _late(f"no greeting came within {HELLO_SECONDS:.0f} s") from error
         if message is None or not message.HasField("hello"):
             raise ProtocolError("a session begins with a greeting (Hello)")
         hello = message.hello
@@ -123,7 +125,11 @@ class Session:
         self._sender = replace(self._sender, session=registration.session)
         self._states = {state.epoch: state for state in registration.epochs}
         self._greet(hello, run)
-        await self._send(uplink_pb2.MetaconsoleMessage(welcome=_welcome(self._identity, registration)))
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._send(uplink_pb2.MetaconsoleMessage(welcome=_welcome(self._identity, registration)))
+        except TimeoutError as error:
+            raise _late(f"the satellite took no welcome for {WRITE_SECONDS:.0f} s") from error
 
     async def run(self) -> None:
         """Serve until the satellite goes; raises SessionEnd or ProtocolError."""
@@ -138,10 +144,18 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def end(self, code: grpc.StatusCode, sentence: str) -> None:
-        """End the session from outside, with a sentence for the satellite."""
+    def end(self, why: SessionEnd) -> None:
+        """End the session from outside."""
         if not self._ended.done():
-            self._ended.set_exception(SessionEnd(code, sentence))
+            self._ended.set_exception(why)
+
+    def overdue(self, now: float) -> SessionEnd | None:
+        """Return why the session must end when its satellite is silent or takes nothing; now is monotonic seconds."""
+        if self._reading_since is not None and now - self._reading_since > SILENCE_SECONDS:
+            return _late(f"nothing came for {SILENCE_SECONDS:.0f} s; heartbeats are due every 5 s")
+        if self._writing_since is not None and now - self._writing_since > WRITE_SECONDS:
+            return _late(f"the satellite took no message for {WRITE_SECONDS:.0f} s")
+        return None
 
     def close(self) -> None:
         """Note that the satellite is gone."""
@@ -159,12 +173,7 @@ class Session:
 
     async def _receive(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    message = await self._read()
-            except TimeoutError as error:
-                sentence = f"nothing came for {SILENCE_SECONDS:.0f} s; heartbeats are due every 5 s"
-                raise SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence) from error
+            message = await self._read()
             if message is None:
                 return
             await self._take(message)
@@ -267,15 +276,15 @@ class Session:
             self._room.set()
 
     async def _read(self) -> uplink_pb2.SatelliteMessage | None:
-        return await anext(self._requests, None)
+        self._reading_since = time.monotonic()
+        message = await anext(self._requests, None)
+        self._reading_since = None
+        return message
 
     async def _send(self, message: uplink_pb2.MetaconsoleMessage) -> None:
-        try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await self._context.write(message)
-        except TimeoutError as error:
-            sentence = f"the satellite took no message for {WRITE_SECONDS:.0f} s"
-            raise SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence) from error
+        self._writing_since = time.monotonic()
+        await self._context.write(message)
+        self._writing_since = None
 
     def _greet(self, hello: uplink_pb2.Hello, run: UUID) -> None:
         now = datetime.now(UTC)
@@ -330,6 +339,10 @@ def _welcome(identity: SatelliteIdentity, registration: Registration) -> uplink_
         satellite_id=str(identity.satellite_id),
         site=registration.site,
     )
+
+
+def _late(sentence: str) -> SessionEnd:
+    return SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence)
 
 
 def _now_ms() -> int:

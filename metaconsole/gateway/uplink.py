@@ -3,7 +3,9 @@
 The one promise: a satellite is who its certificate says, and only its newest session here is served.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
@@ -20,6 +22,7 @@ from metaconsole.store.series import OutOfOrderError
 from shared.pb import uplink_pb2, uplink_pb2_grpc
 from shared.tls import SatelliteIdentity, parse_identity
 
+WATCH_SECONDS: Final = 1.0
 _STATUS: Final = {
     ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
     UnregisteredError: grpc.StatusCode.PERMISSION_DENIED,
@@ -61,7 +64,16 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
     def end_all(self, sentence: str) -> None:
         """End every session; the satellites connect again elsewhere, or later."""
         for session in list(self._sessions.values()):
-            session.end(grpc.StatusCode.UNAVAILABLE, sentence)
+            session.end(SessionEnd(grpc.StatusCode.UNAVAILABLE, sentence))
+
+    async def watch(self) -> None:
+        """End the sessions whose satellites are silent or take nothing, until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = time.monotonic()
+            for session in list(self._sessions.values()):
+                if (why := session.overdue(now)) is not None:
+                    session.end(why)
 
     def _enter(self, identity: SatelliteIdentity, session: sessions.Session) -> None:
         key = (identity.site_id, identity.satellite_id)
@@ -69,7 +81,7 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
         if other is not None and other.number > session.number:
             raise SessionEnd(grpc.StatusCode.ABORTED, f"{session} is fenced by the newer {other}")
         if other is not None:
-            other.end(grpc.StatusCode.ABORTED, f"{other} is fenced by the newer {session}")
+            other.end(SessionEnd(grpc.StatusCode.ABORTED, f"{other} is fenced by the newer {session}"))
         self._sessions[key] = session
         _log.info("%s began", session, extra={"event": "session.began"})
 

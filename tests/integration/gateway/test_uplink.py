@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from fixtures.gateway import (
 from fixtures.waiting import wait_for
 from psycopg import sql
 
+from metaconsole.gateway import session as sessions
 from metaconsole.gateway.server import GatewayError, serve
 from metaconsole.pki import open_authority
 from metaconsole.store.database import NotDurableError, connect
@@ -460,3 +462,51 @@ def test_columns_of_the_three_time_scopes_are_stored(place: Place) -> None:
     assert not ack.refused
     ((first, last, samples, offsets),) = rows(place, "SELECT first_ms, last_ms, samples, offsets FROM log")
     assert (first, last, samples, len(offsets)) == (now - 6000, now + 1000, 9, 4)
+
+
+def over(place: Place, act: Callable[[Client], Awaitable[None]]) -> SessionOverError:
+    """Return how the gateway ends a session that greets and then acts."""
+
+    async def scenario() -> SessionOverError:
+        async with connected(place) as client:
+            await client.hello()
+            try:
+                await act(client)
+            except SessionOverError as error:
+                return error
+        raise AssertionError("the session was not ended")
+
+    return asyncio.run(scenario())
+
+
+def test_a_satellite_that_falls_silent_is_let_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "SILENCE_SECONDS", 0.5)
+
+    async def say_nothing(client: Client) -> None:
+        await client.read()
+
+    error = over(place, say_nothing)
+    assert (error.code, error.details[:12]) == (grpc.StatusCode.DEADLINE_EXCEEDED, "nothing came")
+
+
+def test_a_satellite_that_reads_nothing_is_let_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "WRITE_SECONDS", 0.5)
+
+    async def read_nothing(client: Client) -> None:
+        # Frames are refused, each with a long sentence, until no more sentences fit on the way; then the gateway reads
+        # no further, and a frame can't be written. What was on the way is still there to be read.
+        refused = batch([1], [0.5])
+        refused.blocks[0].metric = "\1" * 500
+        writing = set[asyncio.Task[None]]()
+        for sequence in itertools.count(1):
+            _, writing = await asyncio.wait([asyncio.create_task(client.frame(sequence, batch=refused))], timeout=3)
+            if writing:
+                break
+        try:
+            while True:
+                await client.read()
+        finally:
+            await asyncio.gather(*writing, return_exceptions=True)
+
+    error = over(place, read_nothing)
+    assert (error.code, error.details) == (grpc.StatusCode.DEADLINE_EXCEEDED, "the satellite took no message for 0 s")
