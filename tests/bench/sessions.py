@@ -80,7 +80,7 @@ def hold(made: Stack, load: Load, warm_up: float, seconds: float) -> Held:
         assert _alive(running), next(program.tail() for program in running if not program.running())
         assert gateway.running(), gateway.tail()
         held = psutil.Process(gateway.pid).memory_info().rss
-        time.sleep(GRACE_SECONDS)
+        time.sleep(min(GRACE_SECONDS, seconds))
     complaints = "; ".join(program.tail()[-500:] for program in running if program.tail())
     batches = _batches(made.folder, load)
     within = (batches[:, 1] >= span.began) & (batches[:, 1] < span.began + span.seconds)
