@@ -73,7 +73,8 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
                 await _first(stop, tasks)
                 uplink.end_all("the gateway is stopping; connect again")
                 await server.stop(STOP_SECONDS)
-                await liveness.flush()
+                with contextlib.suppress(TimeoutError):  # who stops us does not wait for a PostgreSQL that is away
+                    await asyncio.wait_for(liveness.flush(), STOP_SECONDS)
     finally:
         await server.stop(None)
         await database.close()

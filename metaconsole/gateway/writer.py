@@ -55,6 +55,7 @@ class Writer:
         self._room = asyncio.Event()
         self._stored = asyncio.Event()
         self._down_since: float | None = None
+        self._told: set[str] = set()  # why, of this outage: the reason changes, as from cut to no connection left
 
     async def submit(self, frame: CheckedFrame, sink: Sink) -> None:
         """Queue a frame; waits while the queue is full."""
@@ -147,12 +148,15 @@ class Writer:
         await self._disconnect()
         if self._down_since is None:
             self._down_since = time.monotonic()
+        if str(error) not in self._told:
+            self._told.add(str(error))
             _log.error("PostgreSQL does not take frames; they wait: %s", error, extra={"event": "store.lost"})
 
     def _back(self) -> None:
         if self._down_since is not None:
             seconds = time.monotonic() - self._down_since
             self._down_since = None
+            self._told.clear()
             _log.info("PostgreSQL takes frames again after %.1f s", seconds, extra={"event": "store.back"})
 
     async def _disconnect(self) -> None:
