@@ -1,4 +1,4 @@
-"""An epoch's series ids as global ids: two arrays and a memory of the layouts that were seen.
+"""An epoch's series ids as global ids: runs of neighbours, and a memory of the layouts that were seen.
 
 The one promise: a layout that is returned holds known series of one metric and one source only. A layout is decoded,
 checked and encoded with global ids once; the next batch of the same layout costs one look into a dictionary.
@@ -32,19 +32,20 @@ class SeriesMap:
 
     def __init__(self) -> None:
         self.through = 0
-        self._ids: I64 = np.zeros((3, 64), np.int64)
+        # Columns: the first local id of a run, its global id, metric and source. Definitions that come together get
+        # neighbouring ids, so that a satellite's map is a few runs: one of thousands of sessions has no room for more.
+        self._runs: I64 = np.empty((4, 0), np.int64)
         self._layouts: dict[bytes, Layout] = {}
 
     def extend(self, ids: SeriesIds) -> None:
         """Add the ids that follow. Who checks a frame meanwhile sees the old map or the new one, never half of it."""
-        end = self.through + len(ids.series)
-        if end + 1 > self._ids.shape[1]:
-            grown = np.zeros((3, 2 * (end + 1)), np.int64)
-            grown[:, : self.through + 1] = self._ids[:, : self.through + 1]
-            self._ids = grown
-        for row, values in zip(self._ids, (ids.series, ids.metrics, ids.sources), strict=True):
-            row[self.through + 1 : end + 1] = values
-        self.through = end
+        local = np.arange(self.through + 1, self.through + 1 + len(ids.series))
+        goes_on = (np.diff(ids.series) == 1) & (np.diff(ids.metrics) == 0) & (np.diff(ids.sources) == 0)
+        # What was refused has no global id, and so no neighbours.
+        first = np.concatenate([[True], ~goes_on | (ids.series[1:] == 0) | (ids.series[:-1] == 0)])[: len(local)]
+        runs = np.stack([local, ids.series, ids.metrics, ids.sources])[:, first]
+        self._runs = np.concatenate([self._runs, runs], axis=1)
+        self.through += len(local)
 
     def layout(self, column: pb.Column, *, distinct: bool) -> Layout:
         """Return the layout of a block's series column; raises RefusedError. Repeating ids are not remembered."""
@@ -67,7 +68,8 @@ class SeriesMap:
             raise RefusedError("unknown_series", f"series ids of this epoch are 1 to {self.through}; others stand here")
         if distinct and len(np.unique(local)) != len(local):
             raise RefusedError("malformed", "a series stands twice in a block")
-        series, metrics, sources = self._ids[:, local]
+        begins, globals_, metrics, sources = self._runs[:, np.searchsorted(self._runs[0], local, side="right") - 1]
+        series = np.where(globals_ > 0, globals_ + local - begins, 0)
         if not series.all():
             raise RefusedError("unknown_metric", "samples of a series whose definition was refused")
         if (metrics != metrics[0]).any() or (sources != sources[0]).any():

@@ -70,9 +70,9 @@ def hold(made: Stack, load: Load, warm_up: float, seconds: float) -> Held:
     began = time.monotonic()
     with _feeders(made, load, members) as running:
         wait_for(
-            lambda: _sum(counts, WELCOMED) >= load.sessions or not _alive(running),
+            lambda: _sum(counts, WELCOMED) + _sum(counts, ENDED) >= load.sessions or not _alive(running),
             load.sessions / OPENED_A_SECOND + 60,
-            "every session is welcomed",
+            "every session is welcomed, or over",
         )
         opened = time.monotonic()
         roots = {"gateway": gateway.pid, "postgres": made.database.pid, "sessions": running[0].pid}
