@@ -5,24 +5,29 @@ SELECT v.site_id, v.resource_id::text AS id, v.kind, v.name, site.name AS site, 
        coalesce((SELECT jsonb_agg(jsonb_build_object('type', c.type, 'value', c.value, 'strength', c.strength)
                                   ORDER BY c.strength DESC, c.type, c.value)
                  FROM identity_claim c WHERE c.site_id = v.site_id AND c.resource_id = v.resource_id), '[]') AS identities
-FROM resource_version v
+FROM (
+    -- The page first, in the order of an index: what is joined below is joined for its rows alone.
+    SELECT v.* FROM resource_version v
+    WHERE v.valid_to IS NULL
+      AND (%(sites)s::bigint[] IS NULL OR v.site_id = ANY(%(sites)s))
+      AND (%(kind)s::text IS NULL OR v.kind = %(kind)s)
+      AND (%(site)s::text IS NULL OR v.site_id = (SELECT site_id FROM site WHERE name = %(site)s))
+      AND (%(source)s::text IS NULL OR (v.site_id, v.source_id) IN (
+            SELECT site_id, source_id FROM source WHERE name = %(source)s))
+      AND (%(pattern)s::text IS NULL OR (v.site_id, v.resource_id) IN (
+            SELECT m.site_id, m.resource_id FROM resource_version m WHERE m.valid_to IS NULL AND m.name ILIKE %(pattern)s
+            UNION ALL
+            SELECT c.site_id, c.resource_id FROM identity_claim c WHERE c.value LIKE %(prefix)s))
+      AND (%(after_site)s::bigint IS NULL
+           OR (v.site_id, v.kind, v.name, v.resource_id)
+              > (%(after_site)s, %(after_kind)s::text, %(after_name)s::text, %(after_id)s::uuid))
+    ORDER BY v.site_id, v.kind, v.name, v.resource_id
+    LIMIT %(limit)s
+) v
 JOIN site ON site.site_id = v.site_id
 JOIN source ON source.site_id = v.site_id AND source.source_id = v.source_id
 JOIN resource r ON r.site_id = v.site_id AND r.resource_id = v.resource_id
-WHERE v.valid_to IS NULL
-  AND (%(sites)s::bigint[] IS NULL OR v.site_id = ANY(%(sites)s))
-  AND (%(kind)s::text IS NULL OR v.kind = %(kind)s)
-  AND (%(site)s::text IS NULL OR site.name = %(site)s)
-  AND (%(source)s::text IS NULL OR source.name = %(source)s)
-  AND (%(pattern)s::text IS NULL OR (v.site_id, v.resource_id) IN (
-        SELECT m.site_id, m.resource_id FROM resource_version m WHERE m.valid_to IS NULL AND m.name ILIKE %(pattern)s
-        UNION ALL
-        SELECT c.site_id, c.resource_id FROM identity_claim c WHERE c.value LIKE %(prefix)s))
-  AND (%(after_site)s::bigint IS NULL
-       OR (v.site_id, v.kind, v.name, v.resource_id)
-          > (%(after_site)s, %(after_kind)s::text, %(after_name)s::text, %(after_id)s::uuid))
 ORDER BY v.site_id, v.kind, v.name, v.resource_id
-LIMIT %(limit)s
 
 -- one
 SELECT v.site_id, v.resource_id::text AS id, v.kind, v.name, site.name AS site, v.source_id, source.name AS source,
