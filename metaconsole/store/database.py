@@ -78,7 +78,7 @@ def pool(url: str, *, size: int = 8, statement_timeout: float = 30.0, applicatio
         open=False,
         timeout=CONNECT_SECONDS,
         reconnect_timeout=POOL_RETRY_SECONDS,
-        kwargs=_parameters(statement_timeout, application),
+        kwargs=_parameters(statement_timeout, application) | {"options": _for_the_web(statement_timeout)},
         check=ConnectionPool.check_connection,
     )
 
@@ -187,6 +187,12 @@ def _parameters(statement_timeout: float, application: str) -> dict[str, Any]:
         "keepalives_interval": 5,
         "keepalives_count": 2,
     }
+
+
+def _for_the_web(statement_timeout: float) -> str:
+    """Return the settings of a pool: to start workers for a statement of a page takes longer than the statement."""
+    options: str = _parameters(statement_timeout, "")["options"]
+    return f"{options} -c max_parallel_workers_per_gather=0"
 
 
 def _translated(error: Exception) -> StoreError:

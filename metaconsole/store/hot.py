@@ -6,7 +6,7 @@ the blocks of the metrics asked for travel, and nothing loops over samples.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -69,7 +69,8 @@ def _blocks(
         "after": positions.after,
         "seen": positions.seen,
         "through_ms": positions.through_ms,
-        "received_at": positions.received_at,
+        "least": min(positions.after),
+        **_received(positions, from_ms),
         "sources": [source for (source,) in sources],
         "metrics": sorted({one.metric_id for one in wanted}),
         "from_ms": from_ms,
@@ -84,6 +85,14 @@ def _blocks(
                 rows = []
     if rows:
         yield rows
+
+
+def _received(positions: _Positions, from_ms: int) -> dict[str, datetime]:
+    """Return between when the rows were received: constants, so that few partitions are planned for."""
+    now = datetime.now(UTC)
+    # No instant lies more than 5 min ahead of its receipt.
+    instant = datetime.fromtimestamp(min(from_ms / 1000, now.timestamp()), UTC) - timedelta(minutes=10)
+    return {"received_from": max(positions.received_at, instant), "received_to": now + timedelta(hours=1)}
 
 
 def _positions(connection: Connection, site_id: int) -> _Positions | None:

@@ -18,12 +18,13 @@ SELECT CASE WHEN l.ordinal <= place.seen THEN place.through_ms ELSE 0 END AS hot
 FROM unnest(%(satellites)s::uuid[], %(after)s::bigint[], %(seen)s::bigint[], %(through_ms)s::bigint[])
     AS place (satellite_id, after, seen, through_ms)
 JOIN log l ON l.site_id = %(site)s AND l.satellite_id = place.satellite_id AND l.ordinal > place.after
+    -- The planner knows how many rows are behind a constant.
+    AND l.satellite_id = ANY(%(satellites)s::uuid[]) AND l.ordinal > %(least)s
 CROSS JOIN LATERAL generate_subscripts(l.metrics, 1) AS i
 WHERE l.kind = 1 AND l.source_id = ANY(%(sources)s::bigint[])
   AND l.last_ms >= %(from_ms)s AND l.first_ms < %(to_ms)s
   AND (l.ordinal > place.seen OR l.last_ms >= place.through_ms)
-  -- No instant lies more than 5 min ahead of its receipt: older partitions need not be looked at.
-  AND l.received_at >= greatest(to_timestamp(%(from_ms)s / 1000.0) - interval '10 minutes', %(received_at)s::timestamptz)
+  AND l.received_at >= %(received_from)s::timestamptz AND l.received_at < %(received_to)s::timestamptz
   AND l.metrics[i] = ANY(%(metrics)s::bigint[])
 
 -- parts
