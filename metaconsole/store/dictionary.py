@@ -104,10 +104,13 @@ def series_by_id(connection: Connection, found: Sequence[tuple[int, int]]) -> li
         return cursor.execute(_SQL["series_by_id"], values).fetchall()
 
 
-def sites_in(connection: Connection, scope: Scope, site: str | None) -> dict[int, int]:
-    """Return the sites of the scope, or the one of a name, and of each the newest series, 0 for none."""
+def sites_in(connection: Connection, scope: Scope, site: str | None) -> dict[int, tuple[int, int]]:
+    """Return the sites of the scope, or the one of a name, and of each its highest series and a count of definitions.
+
+    Either changes when series are added.
+    """
     rows = connection.execute(_SQL["sites_in"], {"site": site, "sites": scope.parameter}).fetchall()
-    return {site_id: newest or 0 for site_id, newest in rows}
+    return {site_id: (newest, defined) for site_id, newest, defined in rows}
 
 
 def ids_of_kind(connection: Connection, site_id: int, kind: str, metric: str, after: int) -> I64:

@@ -26,7 +26,9 @@ SELECT resource_id::text FROM resource
 WHERE resource_id = ANY(%(resources)s::uuid[]) AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))
 
 -- sites_in
-SELECT site_id, (SELECT max(series_id) FROM series WHERE series.site_id = site.site_id) AS newest
+SELECT site_id,
+       coalesce((SELECT max(series.series_id) FROM series WHERE series.site_id = site.site_id), 0) AS newest,
+       coalesce((SELECT sum(epoch.series_through) FROM epoch WHERE epoch.site_id = site.site_id), 0)::bigint AS defined
 FROM site
 WHERE (%(site)s::text IS NULL OR name = %(site)s)
   AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))

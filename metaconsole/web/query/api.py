@@ -146,13 +146,12 @@ def _body(series: Sequence[Answered], found: Sequence[Group], question: Question
 
 def _pieces(items: Sequence[Callable[[], dict[str, Any]]]) -> Iterator[bytes]:
     for begin in range(0, len(items), _AT_ONCE):
-        some = items[begin : begin + _AT_ONCE]
-        text: bytes = offload(partial(_text, some))
+        text: bytes = offload(partial(_text, items[begin : begin + _AT_ONCE]))
         yield b"," + text if begin else text
 
 
 def _text(items: Sequence[Callable[[], dict[str, Any]]]) -> bytes:
-    return b",".join(to_json(one(), inf_nan_mode="null") for one in items)  # NaN: not seen
+    return b",".join(to_json(item(), inf_nan_mode="null") for item in items)  # NaN: not seen
 
 
 def _item(one: Answered, question: Question) -> dict[str, Any]:

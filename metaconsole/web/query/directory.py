@@ -1,7 +1,7 @@
 """The ids of the series of a metric of a kind of resource, kept per site in each process of the web.
 
 The one promise: only the ids of the sites asked for are returned. A new series is there at the first question after it
-was defined, or, where several were defined at the same time, five minutes later at the latest.
+was defined, or, should its id be far below the newest, ten minutes later at the latest.
 """
 
 import threading
@@ -16,17 +16,18 @@ from metaconsole.store.database import Connection
 from metaconsole.store.scope import Scope
 from shared.columns import I64
 
-_KEPT_SECONDS: Final = 300.0  # series leave the dictionary, too, and ids are not committed in their order
+_KEPT_SECONDS: Final = 600.0  # series leave the dictionary, too
+_UNSETTLED: Final = 65_536  # ids behind the newest that may still come: every gateway hands out a thousand of its own
 _KEPT_IDS: Final = 20_000_000  # of all sites together: 160 MB
 _Key: TypeAlias = tuple[int, str, str]  # site, kind, metric
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Known:
-    """The ids through one, and when they were read first."""
+    """The ids, by what was known of the site when they were read, and when all of them were read."""
 
     ids: I64
-    through: int
+    version: tuple[int, int]
     since: float
 
 
@@ -48,23 +49,25 @@ class Directory:
     def ids(self, connection: Connection, scope: Scope, kind: str, site: str | None, metric: str) -> Ids:
         """Return the series of a metric of the resources of a kind, of one site by name or of all in the scope."""
         found = {
-            site_id: self._of_site(connection, (site_id, kind, metric), newest)
-            for site_id, newest in dictionary.sites_in(connection, scope, site).items()
+            site_id: self._of_site(connection, (site_id, kind, metric), version)
+            for site_id, version in dictionary.sites_in(connection, scope, site).items()
         }
         if not found:
             return Ids(np.empty(0, np.int64), np.empty(0, np.int64))
         lengths = [len(ids) for ids in found.values()]
         return Ids(np.repeat(np.array(list(found), np.int64), lengths), np.concatenate(list(found.values())))
 
-    def _of_site(self, connection: Connection, key: _Key, newest: int) -> I64:
+    def _of_site(self, connection: Connection, key: _Key, version: tuple[int, int]) -> I64:
         now = time.monotonic()
         with self._lock:
             known = self._known.get(key)
         if known is None or now - known.since > _KEPT_SECONDS:
-            known = _Known(np.empty(0, np.int64), 0, now)
-        if newest > known.through:
-            more = dictionary.ids_of_kind(connection, *key, known.through)
-            known = _Known(np.concatenate([known.ids, more]) if len(more) else known.ids, newest, known.since)
+            known = _Known(np.empty(0, np.int64), (0, 0), now)
+        if version != known.version:
+            settled = max(0, known.version[0] - _UNSETTLED)
+            kept = known.ids[: np.searchsorted(known.ids, settled, "right")]
+            more = dictionary.ids_of_kind(connection, *key, settled)
+            known = _Known(np.concatenate([kept, more]), version, known.since)
             self._keep(key, known)
         return known.ids
 
