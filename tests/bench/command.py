@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import gateway, ingest, report, storage, sweep
+from bench import gateway, ingest, query, report, storage, sweep
 from bench.findings import Findings
 from bench.goals import GOALS
 from bench.machine import heading, machine
@@ -19,6 +19,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 MEASURED: Final[Mapping[str, Callable[[Plan], Findings]]] = {
     "gateway": gateway.run,
     "ingest": ingest.run,
+    "query": query.run,
     "readers": storage.readers,
     "storage": storage.run,
 }
