@@ -4,7 +4,9 @@ The one promise: all rows of a site are on one server, so a statement about one 
 spread already is left as it is, so that this can be repeated after a migration.
 """
 
-from typing import Final
+from typing import Final, LiteralString
+
+from psycopg import sql
 
 from metaconsole.store.database import Connection
 from metaconsole.store.sql import statements
@@ -38,15 +40,25 @@ def distribute(connection: Connection) -> list[str]:
             "the database on each of them, add the workers with citus_add_node, and try again"
         )
     known = {name for (name,) in connection.execute(_SQL["known"]).fetchall()}
-    spread = []
-    for table in (*REFERENCE, *DISTRIBUTED):
-        if table in known:
-            continue
-        if table in REFERENCE:
-            connection.execute(_SQL["reference"], {"table": table})
-        elif table == DISTRIBUTED[0]:
+    references = [table for table in REFERENCE if table not in known]
+    below = [table for table in DISTRIBUTED if table not in known]
+    # A table that refers to a reference table becomes one of Citus by that, and is then refused if it has an identity.
+    keys = connection.execute(_SQL["foreign_keys"], {"tables": below}).fetchall()
+    for table, name, _ in keys:
+        connection.execute(_altering("drop_foreign_key", table, name))
+    for table in references:
+        connection.execute(_SQL["reference"], {"table": table})
+    for table in below:
+        if table == DISTRIBUTED[0]:
             connection.execute(_SQL["distribute_first"], {"table": table})
         else:
             connection.execute(_SQL["distribute"], {"table": table, "beside": DISTRIBUTED[0]})
-        spread.append(table)
-    return spread
+    for table, name, definition in keys:
+        connection.execute(_altering("add_foreign_key", table, name, definition))
+    return [*references, *below]
+
+
+def _altering(statement: str, table: str, name: str, definition: LiteralString = "") -> sql.Composed:
+    return sql.SQL(_SQL[statement]).format(
+        table=sql.Identifier(table), name=sql.Identifier(name), definition=sql.SQL(definition)
+    )
