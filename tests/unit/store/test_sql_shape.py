@@ -17,6 +17,7 @@ _NAMED: Final = {"piece": "log"}  # what stands as {name} in a statement
 # Statements that sqlglot does not know, and parts of statements. None of them joins anything.
 NOT_PARSED: Final = {
     "compaction.copy_parts": "COPY",
+    "distribute.add_foreign_key": "ALTER TABLE … ADD CONSTRAINT",
     "log.copy": "COPY",
     "merging.copy_chunks": "COPY",
     "merging.copy_rollups": "COPY",
