@@ -122,23 +122,27 @@ async def is_empty(connection: AsyncConnection, piece: Partition) -> bool:
 
 
 async def _ensure(connection: AsyncConnection, wanted: Sequence[Partition]) -> list[str]:
+    async with transaction(connection):
+        missing = await _missing(connection, wanted)
+    return [piece.name for piece in missing if await _make(connection, piece)]
+
+
+async def _make(connection: AsyncConnection, piece: Partition) -> bool:
+    """Make one piece in a transaction of its own, and tell whether nobody else did."""
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(PAUSE_SECONDS)
-        async with transaction(connection):
-            if not await _missing(connection, wanted):
-                return []
         try:
             async with transaction(connection):
                 await connection.execute(_SQL["lock"])
                 await connection.execute(_SQL["lock_timeout"])
-                missing = await _missing(connection, wanted)
-                for piece in missing:
-                    await _create(connection, piece)
+                if not await _missing(connection, [piece]):
+                    return False
+                await _create(connection, piece)
         except LockedError:
             continue
-        return [piece.name for piece in missing]
-    raise LockedError(f"partitions of {wanted[0].table.name} were not made: their table stayed locked by others")
+        return True
+    raise LockedError(f"{piece.name} was not made: {piece.table.name} stayed locked by others")
 
 
 async def _missing(connection: AsyncConnection, wanted: Sequence[Partition]) -> list[Partition]:

@@ -23,7 +23,11 @@ WHERE site_id = %(site_id)s AND source_id = %(source_id)s AND valid_to IS NULL
   AND resource_id = ANY(%(removed)s::uuid[])
 
 -- end_changed
-UPDATE resource_version old SET valid_to = greatest(%(at)s, old.valid_from + interval '1 millisecond')
+-- By way of UTC: adding to a timestamptz is not immutable, which a database in shards wants in an UPDATE.
+UPDATE resource_version old
+SET valid_to = greatest(
+    %(at)s, (old.valid_from AT TIME ZONE 'UTC' + interval '1 millisecond') AT TIME ZONE 'UTC'
+)
 FROM unnest(
     %(resources)s::uuid[], %(kinds)s::text[], %(names)s::text[], %(states)s::text[], %(reasons)s::text[],
     %(attributes)s::text[]
