@@ -52,8 +52,9 @@ WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal = %(
   AND received_at >= %(received_at)s::timestamptz - interval '1 hour'
 
 -- touch_days
-INSERT INTO part_day (site_id, day) SELECT %(site_id)s, unnest(%(days)s::integer[]) AS day ORDER BY day
-ON CONFLICT (site_id, day) DO UPDATE SET changed_at = now()
+INSERT INTO part_day (site_id, day, changed_at)
+SELECT %(site_id)s, unnest(%(days)s::integer[]) AS day, now() ORDER BY day
+ON CONFLICT (site_id, day) DO UPDATE SET changed_at = EXCLUDED.changed_at
 
 -- keep_grids
 INSERT INTO part_grid (site_id, hour, grid, times)
