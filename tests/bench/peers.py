@@ -1,7 +1,9 @@
 """What the peers of a benchmark have in common: the Debian package that a peer comes in, its process, its feeders."""
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +42,13 @@ def server(command: Sequence[str], log: Path, identity: Identity | None = None) 
     """Run a peer's server as the user given, or as ours; it is ended politely."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **(identity or Identity())
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+            **(identity or Identity()),
         )
     try:
         yield process
@@ -49,7 +57,7 @@ def server(command: Sequence[str], log: Path, identity: Identity | None = None) 
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its own children too
             process.wait()
 
 
