@@ -23,6 +23,7 @@ from metaconsole.store.pieces import DAY_MS, HOUR_MS, SLAB, pack_rows, pack_time
 from metaconsole.store.runs import Run, merge, split
 from shared.catalogue import catalogue
 from shared.columns import I64
+from shared.failpoints import failpoint
 
 LEVEL: Final = 4  # of pcodec: a chunk stays for years
 QUIET_SECONDS: Final = 3600.0
@@ -84,6 +85,8 @@ class Merger:
             metrics = await merging.metrics(connection, day.site_id, series)
             chunks, rollups = chunks_of(pieces, metrics)
             await merging.replace(connection, day, slabs, series, chunks, rollups)
+            failpoint("merger.commit.before")
+        failpoint("merger.commit.after")
         return len(series)
 
 

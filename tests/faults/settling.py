@@ -1,10 +1,12 @@
 """The end of a fault test: nothing is produced any more, and everything that was is delivered and read."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
 from fixtures import accounting
+from fixtures.accounting import Log, Produced, Verdict
 from fixtures.stack import Program, Stack
 from fixtures.waiting import wait_for
 
@@ -32,6 +34,19 @@ def settle(made: Stack, satellites: Mapping[Path, Program], ledger: Path) -> Non
         drainer.stop()
 
 
+def judge_doubt(verdict: Verdict, produced: Sequence[Produced], log: Log) -> None:
+    """Check the batches without a line in the ledger: the end of a satellite cut the line off, of a plan's last one."""
+    noted: dict[object, int] = {}
+    for line in produced:
+        noted[line.frame.epoch, line.source, line.plan] = line.frame.sequence
+    batches = {batch.frame: batch for batch in log.batches}
+    doubtful = Counter((frame.epoch, batches[frame].source, batches[frame].plan) for frame in verdict.in_doubt)
+    assert all(count == 1 for count in doubtful.values()), "a satellite went on after an append without a ledger line"
+    for frame in verdict.in_doubt:
+        batch = batches[frame]
+        assert frame.sequence > noted.get((frame.epoch, batch.source, batch.plan), 0)
+
+
 def read_out(made: Stack, readers: set[str]) -> None:
     """Return when each of some readers has read the whole log."""
     behind = (
@@ -44,6 +59,16 @@ def read_out(made: Stack, readers: set[str]) -> None:
             return not connection.execute(behind, {"readers": sorted(readers)}).fetchall()
 
     wait_for(done, 60, f"{readers} have read everything")
+
+
+def merge_out(made: Stack) -> None:
+    """Return when no day has parts any more."""
+
+    def done() -> bool:
+        with psycopg.connect(made.database.url) as connection:
+            return not connection.execute("SELECT FROM part_day").fetchall()
+
+    wait_for(done, 60, "every part is merged")
 
 
 def _drainer(made: Stack, config: Path, ledger: Path) -> Program:

@@ -18,7 +18,7 @@ from fixtures.stack import Program, Stack, stack
 
 from faults import killing, replaying
 from faults.killing import Killer
-from faults.settling import settle
+from faults.settling import judge_doubt, settle
 from shared.pb import telemetry_pb2 as pb
 
 KILLS: Final = int(os.environ.get("NEPHOSCOPE_FAULT_KILLS", "30"))
@@ -107,15 +107,7 @@ def judge_samples(verdict: Verdict, produced: Sequence[Produced], log: Log) -> N
     assert verdict.wrong == []
     assert len(log.frames) == len(set(log.frames)), "a frame stands twice in the log"
     assert log.ordinals == list(range(1, len(log.ordinals) + 1)), "the ordinals have holes"
-    noted: dict[object, int] = {}
-    for line in produced:
-        noted[line.frame.epoch, line.source, line.plan] = line.frame.sequence
-    batches = {batch.frame: batch for batch in log.batches}
-    doubtful = Counter((frame.epoch, batches[frame].source, batches[frame].plan) for frame in verdict.in_doubt)
-    assert all(count == 1 for count in doubtful.values()), "a satellite went on after an append without a ledger line"
-    for frame in verdict.in_doubt:
-        batch = batches[frame]
-        assert frame.sequence > noted.get((frame.epoch, batch.source, batch.plan), 0)
+    judge_doubt(verdict, produced, log)
     assert len({frame.epoch for frame in verdict.in_doubt}) <= KILLS
 
 

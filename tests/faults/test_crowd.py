@@ -1,4 +1,4 @@
-"""Three gateways and three of each reader at once, killed again and again: every sample, every fact, every row once.
+"""Three gateways, readers and compactors at once, killed again and again: every sample, every fact, every row once.
 
 NEPHOSCOPE_FAULT_SECONDS sets how long (60), NEPHOSCOPE_FAULT_SEED the schedule.
 """
@@ -6,27 +6,32 @@ NEPHOSCOPE_FAULT_SECONDS sets how long (60), NEPHOSCOPE_FAULT_SEED the schedule.
 import os
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
 import psycopg
 from fixtures import accounting
-from fixtures.accounting import Log, Produced
+from fixtures.accounting import Log, Produced, StoredBatch
+from fixtures.compacted import Sample, everything, hot, in_parts
 from fixtures.stack import Program, Stack, free_port, stack
 from fixtures.waiting import wait_for
 
 from faults import counting_reader, killing
 from faults.killing import Killer, Victim
-from faults.settling import read_out, settle
+from faults.settling import judge_doubt, merge_out, read_out, settle
 from metaconsole.live_view import LiveView
 from shared.pb import telemetry_pb2 as pb
 
 SECONDS: Final = float(os.environ.get("NEPHOSCOPE_FAULT_SECONDS", "60"))
 SEED: Final = int(os.environ.get("NEPHOSCOPE_FAULT_SEED", "20261125"))
 CROWD: Final = 3  # of each
-DURABLE_READERS: Final = {"facts", "counting"}
+FOLLOWERS: Final = {"facts", "counting"}
+COMPACTOR: Final = {"compactor"}
 LIVES: Final = 10_000  # more than the time allows
+LATE_SAMPLES: Final = "500"
+DAYS_AHEAD: Final = "2"  # of the mergers: the running day becomes chunks, again and again
 
 
 def test_three_of_each_and_every_row_once(tmp_path: Path) -> None:
@@ -52,21 +57,34 @@ def test_three_of_each_and_every_row_once(tmp_path: Path) -> None:
         with Watch(made.database.url) as watch:
             killer.run(SECONDS)
             # Whoever still has a failpoint ahead would meet it while everything settles.
+            compactors = victims[-CROWD:]
             for victim in victims:
                 victim.kill()
-                victim.start("")
+                if victim not in compactors:
+                    victim.start("")
             settle(made, satellites, ledger)
-            read_out(made, DURABLE_READERS)
+            read_out(made, FOLLOWERS)
+            logs = read_logs(made)
+            # What the kills have left, with what was stored since.
+            judge_places(made, logs, finished=False)
+            compactors[0].start("")
+            read_out(made, COMPACTOR)
+            merge_out(made)
+            judge_places(made, logs, finished=True)
         produced = accounting.read_ledger(ledger)
-        logs = {name: accounting.read_log(made.database.url, who.satellite_id) for name, who in made.satellites.items()}
         print(f"kills {killer.tally.kills}, at failpoints {killer.tally.points}")
-        print(f"{len(produced)} batches; {watch.looks} looks at the positions")
+        print(f"{len(produced)} batches; {watch.looks} looks: {watch.parts} at parts, {len(watch.merged)} other chunks")
         judge_kills(killer, victims)
-        for number, log in enumerate(logs.values()):
+        for number, log in enumerate(logs):
             judge_samples([line for line in produced if line.source in sources_of(number)], log)
-        judge_readers(made, list(logs.values()))
-        judge_positions(watch)
-        judge_live_view(made, list(logs.values()))
+        judge_readers(made, logs)
+        judge_watch(watch)
+        judge_live_view(made, logs)
+
+
+def read_logs(made: Stack) -> list[Log]:
+    """Return what the log holds of each satellite."""
+    return [accounting.read_log(made.database.url, who.satellite_id) for who in made.satellites.values()]
 
 
 def sources_of(number: int) -> list[str]:
@@ -75,7 +93,7 @@ def sources_of(number: int) -> list[str]:
 
 
 def crowd(made: Stack, ports: list[int]) -> list[Victim]:
-    """Return gateways, the product's readers, and readers that count, as victims."""
+    """Return gateways, the product's readers, readers that count, and compactors, as victims."""
     count = [str(made.database.url)]
     programs = [(made.gateway(port), killing.GATEWAY_POINTS) for port in ports]
     programs += [(made.readers(number), killing.READER_POINTS) for number in range(CROWD)]
@@ -83,6 +101,8 @@ def crowd(made: Stack, ports: list[int]) -> list[Victim]:
         (made.program(f"counting-{number}", "faults.counting_reader", *count), killing.READER_POINTS)
         for number in range(CROWD)
     ]
+    compact = ["faults.compactor_program", str(made.database.url), LATE_SAMPLES, DAYS_AHEAD]
+    programs += [(made.program(f"compactor-{number}", *compact), killing.COMPACTOR_POINTS) for number in range(CROWD)]
     return [victim(place, *one) for place, one in enumerate(programs)]
 
 
@@ -92,11 +112,13 @@ def victim(place: int, program: Program, points: tuple[str, ...]) -> Victim:
 
 
 class Watch:
-    """Looks at the readers' positions all the time, and notes where one went back."""
+    """Looks at positions, parts and chunks all the time: notes where a position went back, and how chunks grew."""
 
     def __init__(self, url: str) -> None:
         self.looks = 0
         self.went_back: list[tuple[object, int, int]] = []
+        self.parts = 0  # looks at which there were any
+        self.merged: set[int] = set()  # how many samples were in chunks
         self._url = url
         self._seen: dict[object, int] = {}
         self._over = threading.Event()
@@ -117,9 +139,13 @@ class Watch:
                 self.looks += 1
                 for reader, satellite, ordinal in rows:
                     before = self._seen.get((reader, satellite), 0)
-                    if reader in DURABLE_READERS and ordinal < before:
+                    if reader in FOLLOWERS | COMPACTOR and ordinal < before:
                         self.went_back.append(((reader, satellite), before, ordinal))
                     self._seen[reader, satellite] = ordinal
+                counts = "SELECT (SELECT count(*) FROM part), (SELECT coalesce(sum(samples), 0) FROM chunk)"
+                ((parts, merged),) = connection.execute(counts).fetchall()
+                self.parts += parts > 0
+                self.merged.add(merged)
 
 
 def judge_kills(killer: Killer, victims: list[Victim]) -> None:
@@ -127,7 +153,8 @@ def judge_kills(killer: Killer, victims: list[Victim]) -> None:
     tally = killer.tally
     assert all(tally.kills[victim.name] >= 1 for victim in victims), tally
     assert sum(tally.kills.values()) >= SECONDS / 4, tally
-    assert {point.partition(".")[0] for point in tally.points} >= {"store", "gateway", "reader"}, tally
+    assert {point.partition(".")[0] for point in tally.points} >= {"store", "gateway", "reader", "merger"}, tally
+    assert sum(tally.kills[victim.name] for victim in victims[-CROWD:]) >= SECONDS / 12, tally
     assert not tally.by_themselves, tally
     assert tally.met_unacknowledged >= 5, tally
 
@@ -136,7 +163,8 @@ def judge_samples(produced: list[Produced], log: Log) -> None:
     """Check that the ledger of a satellite is its log."""
     assert produced
     verdict = accounting.compare(produced, log)
-    assert (verdict.lost, verdict.twice, verdict.wrong, verdict.in_doubt) == ([], [], [], [])
+    assert (verdict.lost, verdict.twice, verdict.wrong) == ([], [], [])
+    judge_doubt(verdict, produced, log)
     assert len(log.frames) == len(set(log.frames)), "a frame stands twice in the log"
     assert log.ordinals == list(range(1, len(log.ordinals) + 1)), "the ordinals have holes"
 
@@ -158,10 +186,32 @@ def judge_readers(made: Stack, logs: list[Log]) -> None:
     assert Counter(gaps) == Counter(found)
 
 
-def judge_positions(watch: Watch) -> None:
-    """Check that no position went back."""
+def judge_places(made: Stack, logs: list[Log], *, finished: bool) -> None:
+    """Check that hot samples, parts and chunks are what the log holds, each sample once; finished: all in chunks."""
+    expected = Counter(sample for log in logs for batch in log.batches for sample in samples_of(batch))
+    assert set(expected.values()) == {1}
+    (site_id,) = {identity.site_id for identity in made.satellites.values()}
+    found = everything(made.database.url, site_id)
+    assert (found - expected, expected - found) == ({}, {}), "samples are doubled, or missing"
+    with psycopg.connect(made.database.url) as connection:
+        waiting = [any(True for _ in place(connection, site_id)) for place in (hot, in_parts)]
+    assert waiting == [False, False] if finished else waiting[0], "what stands where proves nothing"
+
+
+def samples_of(batch: StoredBatch) -> Iterator[Sample]:
+    """Yield the samples of a batch with their values' own type."""
+    for series, at, metric, bits in zip(
+        batch.series.tolist(), batch.at.tolist(), batch.metrics, batch.values, strict=True
+    ):
+        yield series, at, bits.view(np.float64).item() if metric == accounting.FRACTION else bits.item()
+
+
+def judge_watch(watch: Watch) -> None:
+    """Check that no position went back, and that compactors and mergers had their minute."""
     assert watch.looks > SECONDS, "nobody looked at the positions"
     assert watch.went_back == []
+    assert watch.parts > SECONDS / 12, "parts were hardly ever seen"
+    assert len(watch.merged) > SECONDS / 12, "chunks were hardly ever merged again"
 
 
 def judge_live_view(made: Stack, logs: list[Log]) -> None:
