@@ -24,6 +24,7 @@ AsyncPool: TypeAlias = AsyncConnectionPool[AsyncConnection]
 CONNECT_SECONDS: Final = 10
 POOL_RETRY_SECONDS: Final = 5  # after which a pool gives up connecting; the next who asks makes it try anew, at once
 _FULL_DISK: Final = "53100"
+_NO_SPACE: Final = "No space left on device"
 _TAKEN: Final = ("too many clients", "connection slots are reserved")  # a refused connection carries no SQLSTATE
 _NO_PARTITION: Final = "23514"  # check_violation: for the log it says that a partition is missing, which heals
 _SQL: Final = statements("database")
@@ -207,7 +208,8 @@ def _translated(error: Exception) -> StoreError:
 def told(error: Exception) -> str:
     """Return what is wrong with PostgreSQL, and what helps where that is known."""
     said = str(error).strip() or type(error).__name__
-    if isinstance(error, psycopg.Error) and error.sqlstate == _FULL_DISK:
+    # A connection that is refused carries no SQLSTATE: a new backend may have to write a file before it serves anybody.
+    if (isinstance(error, psycopg.Error) and error.sqlstate == _FULL_DISK) or _NO_SPACE in said:
         return f"the disk of PostgreSQL is full; free some space there ({said})"
     if any(words in said for words in _TAKEN):
         return (
