@@ -42,6 +42,10 @@ class Database:
         self._pool: Pool | None = None
         self._opening = threading.Lock()
 
+    def open(self) -> None:
+        """Begin to connect, without waiting: what has a connection can read while a full disk refuses new ones."""
+        self._opened()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Lend a connection in a read-only transaction that sees one moment, however many statements it takes.

@@ -33,6 +33,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until asked to stop."""
         self._stop = Event()
+        self._open_services()
         servers = [self._serve(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
@@ -67,6 +68,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         server.max_accept = 1  # leave the next connection to the other worker
         server.start()
         return server
+
+    def _open_services(self) -> None:
+        from metaconsole.web.services import services
+
+        services(self.wsgi).database.open()
 
     def _close_services(self) -> None:
         from metaconsole.web.services import services
