@@ -16,7 +16,7 @@ from metaconsole.store import copying
 from metaconsole.store.aggregates import Aggregates
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.frames import LogKind
-from metaconsole.store.pieces import DAY_MS, HOUR_MS, SLAB
+from metaconsole.store.pieces import HOUR_MS, SLAB
 from metaconsole.store.positions import Position
 from metaconsole.store.sql import statements
 from shared.columns import I64
@@ -160,11 +160,6 @@ async def write_parts(
 async def settle(connection: AsyncConnection, position: Position, new: State) -> None:
     """Keep the state that goes with the position's next place."""
     await connection.execute(_SQL["settle"], {**_who(position), "through_ms": new.through_ms, "seen": new.seen})
-
-
-def day_of(hour: int) -> int:
-    """Return the day that an hour lies in."""
-    return hour * HOUR_MS // DAY_MS
 
 
 def _part_rows(site_id: int, hours: Hours) -> tuple[bytes, int]:
