@@ -17,6 +17,7 @@ import grpc.aio
 
 from metaconsole.gateway.files import use_file_limit
 from metaconsole.gateway.liveness import Liveness
+from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.session import Services
 from metaconsole.gateway.uplink import Uplink
 from metaconsole.gateway.writer import Writer
@@ -56,7 +57,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
             return
         with ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads:
             writer, liveness = Writer(settings.database_url), Liveness(database)
-            uplink = Uplink(Services(database, writer, liveness, threads, metrics))
+            uplink = Uplink(Services(database, writer, liveness, threads, metrics, Outage("series definitions")))
             uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
             duties: dict[str, Coroutine[Any, Any, None]] = {
                 "writer": writer.run(),

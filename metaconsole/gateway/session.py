@@ -27,6 +27,7 @@ from metaconsole.gateway.definitions import (
     epoch_of,
 )
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
+from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.writer import Writer
 from metaconsole.store.database import AsyncDatabase, UnavailableError
@@ -61,6 +62,7 @@ class Services:
     liveness: Liveness
     threads: Executor
     metrics: dict[str, int]
+    outage: Outage  # of series definitions; the writer has that of frames
 
 
 class SessionEnd(Exception):  # noqa: N818  # not every end is an error
@@ -227,8 +229,10 @@ class Session:
                 async with self._services.database.connection() as connection:
                     ids = await define_series(connection, *who, first, definitions)
                 break
-            except UnavailableError:
+            except UnavailableError as error:
+                self._services.outage.lost(error)
                 await asyncio.sleep(RETRY_SECONDS)
+        self._services.outage.back()
         series.extend(ids)
         names = [definition.source for definition in definitions]
         found = zip(names, ids.sources.tolist(), strict=True)
@@ -244,8 +248,11 @@ class Session:
                     async with self._services.database.connection() as connection:
                         loaded.extend(await load_series(connection, *who))
                 self._maps[epoch] = loaded
-            except UnavailableError:
+            except UnavailableError as error:
+                self._services.outage.lost(error)
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._services.outage.back()
         return self._maps[epoch]
 
     def _epoch(self, value: bytes) -> UUID:

