@@ -2,7 +2,7 @@
 # Installs the Debian packages of the real peers that the tests talk to: as root; else it lists what is missing and stops.
 set -euo pipefail
 wanted=(
-  python3-venv python3-dev gcc pkg-config git curl ca-certificates procps util-linux iproute2
+  python3-venv python3-dev gcc pkg-config git curl ca-certificates procps util-linux iproute2 nftables
   libvirt-daemon-system libvirt-daemon-system-sysv libvirt-clients libvirt-dev
   qemu-system-x86 qemu-utils cpio
   chromium fonts-dejavu-core

@@ -1,0 +1,101 @@
+"""The line between a site and the centre fails: cut, deaf in one direction, slow, lossy, reordering, resetting.
+
+Satellite and gateway are the real ones, each in a network namespace; afterwards the ledger is the log, each sample
+once.
+NEPHOSCOPE_FAULT_ROUNDS sets how often the line fails in each way (1).
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from fixtures import accounting
+from fixtures.network import Network, network
+from fixtures.stack import Program, Stack, stack
+from fixtures.waiting import wait_for
+
+from faults.settling import judge_doubt, settle
+
+SOURCES: Final = ("alpha", "beta")
+ROUNDS: Final = int(os.environ.get("NEPHOSCOPE_FAULT_ROUNDS", "1"))
+NOTICED_SECONDS: Final = 20  # a line that is dead without a word, by either end
+LIVE_SECONDS: Final = 5  # after a session began again
+BACK_SECONDS: Final = 60  # the longest wait between two tries
+LOST_PER_MILLE: Final = 20  # of packets, each way
+LOST: Final = " is lost: "
+BACK: Final = " is back after "
+OVER: Final = " is over"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A satellite, a gateway and the line between them."""
+
+    made: Stack
+    line: Network
+    config: Path
+    ledger: Path
+    satellite: Program
+    gateway: Program
+
+    def stored(self) -> int:
+        return accounting.stored(self.made.database.url)
+
+    def survives(self, failure: Callable[[], None], end: Callable[[], None]) -> None:
+        """Let the line fail until both ends have noticed; after its end what is collected is stored at once."""
+        lost, over, back = self.satellite.said(LOST), self.gateway.said(OVER), self.satellite.said(BACK)
+        failure()
+        wait_for(lambda: self.satellite.said(LOST) > lost, NOTICED_SECONDS, "the satellite notices")
+        wait_for(lambda: self.gateway.said(OVER) > over, NOTICED_SECONDS, "the gateway notices")
+        end()
+        wait_for(lambda: self.satellite.said(BACK) > back, BACK_SECONDS, "the satellite connects again")
+        now = time.time_ns() // 1_000_000
+        newest = partial(accounting.newest_ms, self.made.database.url)
+        wait_for(lambda: newest() >= now, LIVE_SECONDS, "what is collected now is stored")
+
+    def judge(self) -> None:
+        """Let everything settle; then the ledger is the log, each sample once."""
+        settle(self.made, {self.config: self.satellite}, self.ledger)
+        produced, log = accounting.read_ledger(self.ledger), accounting.read_log(self.made.database.url)
+        verdict = accounting.compare(produced, log)
+        judge_doubt(verdict, produced, log)
+        assert (verdict.lost, verdict.twice, verdict.wrong) == ([], [], [])
+        assert len(log.frames) == len(set(log.frames)), "a frame stands twice in the log"
+        assert log.ordinals == list(range(1, len(log.ordinals) + 1)), "the ordinals have holes"
+
+
+@contextmanager
+def scene(folder: Path, line: Network) -> Iterator[Scene]:
+    """Run both ends, and wait until frames are stored."""
+    with stack(folder, network=line) as made:
+        ledger = folder / "ledger"
+        config = made.satellite("remote", dict.fromkeys(SOURCES, "ledger"))
+        satellite = made.program("satellite", "faults.satellite_program", str(config), str(ledger))
+        gateway = made.gateway()
+        gateway.start()
+        satellite.start()
+        ready = Scene(made, line, config, ledger, satellite, gateway)
+        wait_for(lambda: ready.stored() > 0, 30, "the first frames are stored")
+        yield ready
+
+
+def test_cut_and_deaf(tmp_path: Path) -> None:
+    with network() as line, scene(tmp_path, line) as one:
+        for deaf in ROUNDS * [(line.site,), (line.centre,), (line.site, line.centre)]:
+            one.survives(partial(line.cut, *deaf), line.heal)
+        one.judge()
+        replayed = one.ledger.with_suffix(".replayed").read_text(encoding="ascii").split()
+        assert sum(map(int, replayed)) > 0, "acknowledgements were lost, so frames were offered that had been taken"
+
+
+def test_slow_lossy_and_resetting(tmp_path: Path) -> None:
+    with network(delay_ms=125, jitter_ms=20) as line, scene(tmp_path, line) as one:
+        line.lose(LOST_PER_MILLE)
+        for _ in range(2 * ROUNDS):
+            one.survives(line.reset, partial(line.lose, LOST_PER_MILLE))
+        one.judge()
