@@ -34,6 +34,7 @@ class Load:
     guests: int
     interval: float
     processes: int
+    opened_a_second: float = OPENED_A_SECOND
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +72,7 @@ def hold(made: Stack, load: Load, warm_up: float, seconds: float) -> Held:
     with _feeders(made, load, members) as running:
         wait_for(
             lambda: _sum(counts, WELCOMED) + _sum(counts, ENDED) >= load.sessions or not _alive(running),
-            load.sessions / OPENED_A_SECOND + 60,
+            load.sessions / load.opened_a_second + 60,
             "every session is welcomed, or over",
         )
         opened = time.monotonic()
@@ -116,7 +117,7 @@ def _feeders(made: Stack, load: Load, members: list[credentials.Credentials]) ->
         file = made.folder / f"sessions-{number}.json"
         credentials.write(file, members[number :: load.processes], trust)
         places = (made.folder / f"sessions-{number}.progress", made.folder / f"sessions-{number}.npy")
-        amounts = (load.guests, CYCLES, load.interval, OPENED_A_SECOND / load.processes)
+        amounts = (load.guests, CYCLES, load.interval, load.opened_a_second / load.processes)
         arguments = (made.port, file, *places, *amounts)
         program = made.program(f"sessions-{number}", "bench.session_feeder", *map(str, arguments))
         program.start()

@@ -94,3 +94,11 @@ class LedgerCollector(Collector):
     async def close(self) -> None:
         """Nothing to let go of."""
         self._layouts.clear()
+
+
+class SlowLedgerCollector(LedgerCollector):
+    """The same at intervals of minutes, for days that pass in seconds. Deadlines are seconds of the machine's clock."""
+
+    @property
+    def plans(self) -> Sequence[PollPlan]:
+        return (PollPlan("fast", 300, 60), PollPlan("slow", 600, 60))

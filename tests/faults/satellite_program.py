@@ -1,7 +1,8 @@
 """The satellite of the accounting test: the real one, with the ledger's collector and a line in the ledger per batch.
 
-`python -m faults.satellite_program CONFIG LEDGER`; frames that were offered again and found to be taken are counted in
-LEDGER.replayed, one line of a number each time.
+`python -m faults.satellite_program CONFIG LEDGER [BEGIN_MS FACTOR]`; frames that were offered again and found to be
+taken are counted in LEDGER.replayed, one line of a number each time. With BEGIN_MS (UTC) it lives from then on, its
+clock FACTOR times as fast as ours until it has caught up; a fast one's plans are 600 times as slow as usual.
 """
 
 import os
@@ -14,9 +15,10 @@ from uuid import UUID
 from fixtures import accounting
 from fixtures.accounting import FrameId, Produced
 
-from faults.ledger_collector import LedgerCollector
+import satellite.run
+from faults.fast_clock import FastClock
+from faults.ledger_collector import LedgerCollector, SlowLedgerCollector
 from satellite import session
-from satellite.run import run
 from shared.batches import decode_times, samples_of
 from shared.pb import uplink_pb2
 
@@ -62,7 +64,15 @@ class Noting:
             os.write(self._replayed, f"{frames}\n".encode())
 
 
-if __name__ == "__main__":
-    noting = Noting(Path(sys.argv[2]))
+def main(config: str, ledger: str, begin_ms: str = "", factor: str = "1") -> int:
+    """Run until SIGTERM."""
+    noting = Noting(Path(ledger))
     noting.watch_replays()
-    sys.exit(run(Path(sys.argv[1]), collectors={"ledger": LedgerCollector}, on_append=noting.appended))
+    if begin_ms:
+        setattr(satellite.run, "SystemClock", lambda: FastClock(int(begin_ms), float(factor)))  # noqa: B010  # as above
+    collector = LedgerCollector if float(factor) == 1 else SlowLedgerCollector
+    return satellite.run.run(Path(config), collectors={"ledger": collector}, on_append=noting.appended)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

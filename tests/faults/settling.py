@@ -47,6 +47,16 @@ def judge_doubt(verdict: Verdict, produced: Sequence[Produced], log: Log) -> Non
         assert frame.sequence > noted.get((frame.epoch, batch.source, batch.plan), 0)
 
 
+def judge_all(url: str, ledger: Path) -> None:
+    """Check that the ledger is the log: each frame and each sample once, with the value that it was produced with."""
+    produced, log = accounting.read_ledger(ledger), accounting.read_log(url)
+    verdict = accounting.compare(produced, log)
+    judge_doubt(verdict, produced, log)
+    assert (verdict.lost, verdict.twice, verdict.wrong) == ([], [], [])
+    assert len(log.frames) == len(set(log.frames)), "a frame stands twice in the log"
+    assert log.ordinals == list(range(1, len(log.ordinals) + 1)), "the ordinals have holes"
+
+
 def read_out(made: Stack, readers: set[str]) -> None:
     """Return when each of some readers has read the whole log."""
     behind = (

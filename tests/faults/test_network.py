@@ -19,7 +19,7 @@ from fixtures.network import Network, network
 from fixtures.stack import Program, Stack, stack
 from fixtures.waiting import wait_for
 
-from faults.settling import judge_doubt, settle
+from faults.settling import judge_all, settle
 
 SOURCES: Final = ("alpha", "beta")
 ROUNDS: Final = int(os.environ.get("NEPHOSCOPE_FAULT_ROUNDS", "1"))
@@ -61,12 +61,7 @@ class Scene:
     def judge(self) -> None:
         """Let everything settle; then the ledger is the log, each sample once."""
         settle(self.made, {self.config: self.satellite}, self.ledger)
-        produced, log = accounting.read_ledger(self.ledger), accounting.read_log(self.made.database.url)
-        verdict = accounting.compare(produced, log)
-        judge_doubt(verdict, produced, log)
-        assert (verdict.lost, verdict.twice, verdict.wrong) == ([], [], [])
-        assert len(log.frames) == len(set(log.frames)), "a frame stands twice in the log"
-        assert log.ordinals == list(range(1, len(log.ordinals) + 1)), "the ordinals have holes"
+        judge_all(self.made.database.url, self.ledger)
 
 
 @contextmanager
