@@ -36,24 +36,28 @@ class Lanes:
         self._live = self._boundary  # the next live sequence
         self._behind: dict[bytes, int] = {}  # the next sequence of the backlog, by epoch
 
-    def next(self, most: int) -> Pick | None:
-        """Return what to send next, at most so many frames; None when nothing waits."""
+    def next(self, most: int, backfill_bytes: int) -> Pick | None:
+        """Return what to send next: at most so many frames, and of the backlog so many bytes or one frame more.
+
+        None when nothing waits that may be sent; the backlog waits while its bytes are 0.
+        """
         most = min(most, _GROUP)
         current = self._spool.current
-        if most > 0 and (sequences := _group(current, self._live, None, most)):
+        if most > 0 and (sequences := _group(current, self._live, None, most, _GROUP_BYTES)):
             self._live = sequences[-1] + 1
             return Pick(current, uplink_pb2.LANE_LIVE, sequences)
-        for epoch in self._spool.epochs if most > 0 else ():
+        for epoch in self._spool.epochs if most > 0 and backfill_bytes > 0 else ():
             if epoch.id not in self._offered:
                 continue
             end = self._boundary if epoch is current else None
-            if sequences := _group(epoch, self._behind.get(epoch.id, 1), end, most):
+            behind = self._behind.get(epoch.id, 1)
+            if sequences := _group(epoch, behind, end, most, min(backfill_bytes, _GROUP_BYTES)):
                 self._behind[epoch.id] = sequences[-1] + 1
                 return Pick(epoch, uplink_pb2.LANE_BACKFILL, sequences)
         return None
 
 
-def _group(epoch: SpoolEpoch, start: int, end: int | None, most: int) -> list[int]:
+def _group(epoch: SpoolEpoch, start: int, end: int | None, most: int, most_bytes: int) -> list[int]:
     sequences: list[int] = []
     size = 0
     while len(sequences) < most:
@@ -61,7 +65,7 @@ def _group(epoch: SpoolEpoch, start: int, end: int | None, most: int) -> list[in
         if sequence is None or (end is not None and sequence >= end):
             break
         size += epoch.size_of(sequence)
-        if sequences and size > _GROUP_BYTES:
+        if sequences and size > most_bytes:
             break
         sequences.append(sequence)
         start = sequence + 1

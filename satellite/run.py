@@ -166,6 +166,7 @@ class Satellite:
             frames_refused=self._uplink.refused,
             rss_bytes=_rss_bytes(),
             cpu_seconds=time.process_time(),
+            backfill_rate=self._uplink.backfill.rate,
         )
 
     async def _keep_house(self) -> None:

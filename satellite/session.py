@@ -4,6 +4,7 @@ The one promise: a frame is sent only after the definitions that it uses, and is
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from satellite.backfill import Backfill, Budget
 from satellite.clock import Clock
 from satellite.lanes import Lanes
 from satellite.spool import Spool
@@ -29,7 +31,8 @@ NONCE: Final = os.urandom(16)  # of this process
 
 _CONNECT_SECONDS: Final = 15.0
 _WRITE_SECONDS: Final = 30.0
-_ACK_SECONDS: Final = 60.0  # a frame that is not answered for so long ends the session
+_SLOWEST: Final = 8_000  # bytes a second that a message gets more time for
+_ACK_SECONDS: Final = 60.0  # without any answer while frames are under way end the session
 _HEARTBEAT_SECONDS: Final = 5.0
 _DRAIN_SECONDS: Final = 10.0
 _OFFERED_EPOCHS: Final = 900
@@ -68,23 +71,28 @@ class Session:
         state: Counter,
         heartbeat: Callable[[], uplink_pb2.Heartbeat],
         clock: Clock,
+        backfill: Backfill,
         told_reasons: set[str],
     ) -> None:
         self.refused = 0
         self.welcomed = False
         self.on_welcome: Callable[[], None] = lambda: None
         self._spool, self._state, self._heartbeat, self._clock = spool, state, heartbeat, clock
+        self._backfill = backfill
         self._told_reasons = told_reasons
         self._call: Any = None
         self._writing = asyncio.Lock()
         self._credit = 0
-        self._sent: dict[tuple[bytes, int], float] = {}  # in flight: (epoch, sequence) -> monotonic seconds
+        # In flight: (epoch, sequence) -> monotonic seconds, and the bytes that count as backfill.
+        self._sent: dict[tuple[bytes, int], tuple[float, int]] = {}
+        self._answered = 0.0  # monotonic seconds of the last answer, or of the first frame after all were answered
         self._known_through: dict[bytes, int] = {}
         self._offered: set[bytes] = set()
         self._drain: uplink_pb2.Drain | None = None
 
     async def run(self, channel: grpc.aio.Channel) -> None:
         """Serve until the stream ends. Raises SessionEndedError, AioRpcError, OSError, SpoolError."""
+        self._backfill.begin()
         counter = await asyncio.to_thread(self._state.next_counter)
         self._call = uplink_pb2_grpc.UplinkStub(channel).Session()  # type: ignore[no-untyped-call]
         try:
@@ -174,27 +182,39 @@ class Session:
         lanes = Lanes(self._spool, self._offered, self._clock.now_ms())
         await self._declare_lost()
         while self._drain is None:
-            pick = lanes.next(self._credit)
+            room = self._backfill.room(self._clock.monotonic(), self._clock.now_ms())
+            pick = lanes.next(self._credit, room)
             if pick is None:
-                await self._rest()
+                if room and self._credit > 0:
+                    self._backfill.drained()
+                await self._rest(None if room else self._backfill.wait_seconds(self._clock.now_ms()))
                 continue
             frames = await self._spool.read(pick.epoch, pick.sequences)
             await self._define(pick.epoch)
             for frame in frames:
                 frame.lane = pick.lane
-                self._credit -= 1
-                self._sent[frame.epoch, frame.sequence] = self._clock.monotonic()
-                failpoint("uplink.send.before")
-                await self._write(uplink_pb2.SatelliteMessage(frame=frame))
-                failpoint("uplink.send.after")
+                await self._send_frame(frame)
             if len(frames) < len(pick.sequences):
                 await self._declare_lost()
         await self._finish(self._drain)
 
-    async def _rest(self) -> None:
-        """Wait until there may be more to send, or room for it."""
+    async def _send_frame(self, frame: uplink_pb2.Frame) -> None:
+        size = frame.ByteSize() if frame.lane == uplink_pb2.LANE_BACKFILL else 0
+        now = self._clock.monotonic()
+        self._credit -= 1
+        self._answered = self._answered if self._sent else now
+        self._sent[frame.epoch, frame.sequence] = now, size
+        self._backfill.sent(size)
+        failpoint("uplink.send.before")
+        await self._write(uplink_pb2.SatelliteMessage(frame=frame))
+        failpoint("uplink.send.after")
+
+    async def _rest(self, seconds: float | None = None) -> None:
+        """Wait until there may be more to send, or room for it, at most so long."""
         self._spool.changed.clear()
-        await self._spool.changed.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._spool.changed.wait()
 
     async def _define(self, epoch: SpoolEpoch) -> None:
         """Send the definitions that the metaconsole does not know; frames read before need no others."""
@@ -237,17 +257,17 @@ class Session:
         while True:
             await self._write(uplink_pb2.SatelliteMessage(heartbeat=self._heartbeat()))
             await asyncio.sleep(_HEARTBEAT_SECONDS)
-            oldest = next(iter(self._sent.values()), None)
-            if oldest is not None and self._clock.monotonic() - oldest > _ACK_SECONDS:
-                raise SessionEndedError(f"the metaconsole did not answer a frame within {_ACK_SECONDS:g} s")
+            if self._sent and self._clock.monotonic() - self._answered > _ACK_SECONDS:
+                raise SessionEndedError(f"the metaconsole answered no frame for {_ACK_SECONDS:g} s")
 
     async def _write(self, message: uplink_pb2.SatelliteMessage) -> None:
         async with self._writing:
+            seconds = _WRITE_SECONDS + message.ByteSize() / _SLOWEST
             try:
-                async with asyncio.timeout(_WRITE_SECONDS):
+                async with asyncio.timeout(seconds):
                     await self._call.write(message)
             except TimeoutError:
-                raise SessionEndedError(f"nothing could be written for {_WRITE_SECONDS:g} s") from None
+                raise SessionEndedError(f"a message could not be written within {seconds:.0f} s") from None
             except asyncio.InvalidStateError:
                 await self._read()  # the call is over: this raises its status
                 raise SessionEndedError("the metaconsole closed the stream") from None
@@ -270,6 +290,10 @@ class Session:
             elif kind == "credit":
                 self._credit += message.credit.frames
                 self._spool.changed.set()
+            elif kind == "backfill":
+                told = message.backfill
+                self._backfill.budget = Budget(told.kbit_per_second, told.from_minute % 1440, told.to_minute % 1440)
+                self._spool.changed.set()
             elif kind == "drain":
                 self._drain = message.drain
                 self._spool.changed.set()
@@ -286,8 +310,11 @@ class Session:
             self._tell_refusal(refusal)
         taken = _pairs(ack.taken)
         self._spool.acknowledge(ack.epoch, taken)
+        now = self._answered = self._clock.monotonic()
         for key in [key for key in self._sent if key[0] == ack.epoch and any(a <= key[1] <= b for a, b in taken)]:
-            del self._sent[key]
+            began, size = self._sent.pop(key)
+            if size:
+                self._backfill.acknowledged(size, now, now - began)
         self._spool.changed.set()
 
     def _tell_refusal(self, refusal: uplink_pb2.Refusal) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 import grpc
 import grpc.aio
 
+from satellite.backfill import Backfill
 from satellite.clock import Clock
 from satellite.session import Session, SessionEndedError
 from satellite.spool import Spool
@@ -101,6 +102,7 @@ class Uplink:
     ) -> None:
         """Use addresses in their order; retry is where backoff begins and where it ends, in seconds."""
         self.refused = 0
+        self.backfill = Backfill()
         self.connected_to: str | None = None
         self.since_ms = clock.now_ms()  # of the state: connected, or not
         self.message = "not connected yet"
@@ -133,7 +135,8 @@ class Uplink:
 
     async def _try(self, address: str) -> tuple[bool, float | None]:
         """Return whether the metaconsole welcomed us, and when it asked to come back (seconds, None: it did not)."""
-        session = Session(self._spool, self._state, self._callbacks.heartbeat, self._clock, self._told_reasons)
+        told = (self._callbacks.heartbeat, self._clock, self.backfill, self._told_reasons)
+        session = Session(self._spool, self._state, *told)
         session.on_welcome = lambda: self._welcomed(address)
         delay: float | None = None
         try:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from metaconsole.gateway.budgets import Budgets
 from metaconsole.gateway.files import use_file_limit
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
@@ -56,14 +57,16 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
         if metrics is None:
             return
         with ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads:
-            writer, liveness = Writer(settings.database_url), Liveness(database)
-            uplink = Uplink(Services(database, writer, liveness, threads, metrics, Outage("series definitions")))
+            writer, liveness, budgets = Writer(settings.database_url), Liveness(database), Budgets(database)
+            outage = Outage("series definitions")
+            uplink = Uplink(Services(database, writer, liveness, threads, metrics, outage, budgets))
             uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
             duties: dict[str, Coroutine[Any, Any, None]] = {
                 "writer": writer.run(),
                 "watch": uplink.watch(),
                 "notify": writer.notify(),
                 "liveness": liveness.run(),
+                "budgets": budgets.run(),
                 "partitions": _keep_partitions(database),
             }
             async with _running(duties) as tasks:

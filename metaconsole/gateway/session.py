@@ -17,6 +17,7 @@ import grpc
 import grpc.aio
 
 from metaconsole.gateway.acks import acks
+from metaconsole.gateway.budgets import Budgets
 from metaconsole.gateway.check import Known, ProtocolError, check_dropped, check_frame
 from metaconsole.gateway.definitions import (
     PROTOCOL,
@@ -30,6 +31,7 @@ from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.writer import Writer
+from metaconsole.store.budgets import Budget
 from metaconsole.store.database import AsyncDatabase, UnavailableError
 from metaconsole.store.epochs import EpochState, Registration, newest_session, register
 from metaconsole.store.frames import CheckedFrame, Outcome, Sender
@@ -42,7 +44,9 @@ from shared.pb import telemetry_pb2, uplink_pb2
 from shared.tls import SatelliteIdentity
 
 HELLO_SECONDS: Final = 10.0
-SILENCE_SECONDS: Final = 30.0  # heartbeats come every 5 s
+# Heartbeats come every 5 s, but on a line of 256 kbit/s behind a message of two minutes. What finds dead lines is the
+# transport's keepalive.
+SILENCE_SECONDS: Final = 180.0
 WRITE_SECONDS: Final = 30.0
 FRAMES_IN_FLIGHT: Final = 64
 # A frame up to this is checked in the loop, in well under a millisecond: handing it to a thread and back, and two
@@ -63,6 +67,7 @@ class Services:
     threads: Executor
     metrics: dict[str, int]
     outage: Outage  # of series definitions; the writer has that of frames
+    budgets: Budgets
 
 
 class SessionEnd(Exception):  # noqa: N818  # not every end is an error
@@ -93,6 +98,7 @@ class Session:
         self._known = Known(services.metrics, {})
         self._settled: list[tuple[CheckedFrame, Outcome]] = []
         self._in_flight = 0
+        self._budget = Budget()  # that the satellite was told; the plain one goes without saying
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -264,8 +270,20 @@ class Session:
             raise ProtocolError(f"epoch {epoch} is retired: start a new one")
         return epoch
 
+    def wake(self) -> None:
+        """Let the session look whether there is something to tell its satellite."""
+        self._wake.set()
+
+    async def _tell_budget(self) -> None:
+        if (budget := self._services.budgets.of(self._identity.site_id)) != self._budget:
+            self._budget = budget
+            values = (budget.kbit, budget.from_minute, budget.to_minute)
+            told = dict(zip(("kbit_per_second", "from_minute", "to_minute"), values, strict=True))
+            await self._send(uplink_pb2.MetaconsoleMessage(backfill=uplink_pb2.BackfillBudget(**told)))
+
     async def _acknowledge(self) -> None:
         while True:
+            await self._tell_budget()
             await self._wake.wait()
             self._wake.clear()
             settled, self._settled = self._settled, []

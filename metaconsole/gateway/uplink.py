@@ -37,6 +37,7 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        services.budgets.changed = self._wake_site
         self._sessions: dict[tuple[int, UUID], sessions.Session] = {}
 
     async def Session(  # noqa: N802  # the contract's name
@@ -74,6 +75,11 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
             for session in list(self._sessions.values()):
                 if (why := session.overdue(now)) is not None:
                     session.end(why)
+
+    def _wake_site(self, site_id: int) -> None:
+        for (site, _), session in self._sessions.items():
+            if site == site_id:
+                session.wake()
 
     def _enter(self, identity: SatelliteIdentity, session: sessions.Session) -> None:
         key = (identity.site_id, identity.satellite_id)

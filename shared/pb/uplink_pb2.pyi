@@ -39,20 +39,22 @@ class SatelliteMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ...) -> None: ...
 
 class MetaconsoleMessage(_message.Message):
-    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain")
+    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain", "backfill")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
+    BACKFILL_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
     credit: Credit
     config: Config
     action: _actions_pb2.ActionRequest
     drain: Drain
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
+    backfill: BackfillBudget
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., backfill: _Optional[_Union[BackfillBudget, _Mapping]] = ...) -> None: ...
 
 class SequenceRange(_message.Message):
     __slots__ = ("first", "last")
@@ -211,7 +213,7 @@ class SourceStatus(_message.Message):
     def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds")
+    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds", "backfill_rate")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     SPOOL_FRAMES_FIELD_NUMBER: _ClassVar[int]
     SPOOL_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +223,7 @@ class Heartbeat(_message.Message):
     FRAMES_REFUSED_FIELD_NUMBER: _ClassVar[int]
     RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    BACKFILL_RATE_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     spool_frames: int
     spool_bytes: int
@@ -230,7 +233,8 @@ class Heartbeat(_message.Message):
     frames_refused: int
     rss_bytes: float
     cpu_seconds: float
-    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ...) -> None: ...
+    backfill_rate: float
+    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., backfill_rate: _Optional[float] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("sequence", "reason", "detail")
@@ -277,6 +281,16 @@ class ConfigStatus(_message.Message):
     running: bool
     error: str
     def __init__(self, revision: _Optional[str] = ..., running: bool = ..., error: _Optional[str] = ...) -> None: ...
+
+class BackfillBudget(_message.Message):
+    __slots__ = ("kbit_per_second", "from_minute", "to_minute")
+    KBIT_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    FROM_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    TO_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    kbit_per_second: int
+    from_minute: int
+    to_minute: int
+    def __init__(self, kbit_per_second: _Optional[int] = ..., from_minute: _Optional[int] = ..., to_minute: _Optional[int] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ("reason", "reconnect_after_ms")

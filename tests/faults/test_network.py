@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from fixtures import accounting
 from fixtures.network import Network, network
 from fixtures.stack import Program, Stack, stack
@@ -27,6 +28,13 @@ NOTICED_SECONDS: Final = 20  # a line that is dead without a word, by either end
 LIVE_SECONDS: Final = 5  # after a session began again
 BACK_SECONDS: Final = 60  # the longest wait between two tries
 LOST_PER_MILLE: Final = 20  # of packets, each way
+KBIT: Final = 256
+OUTAGE_MS: Final = 10 * 24 * 3_600_000
+FAST: Final = 30_000  # times
+BACKLOG: Final = 300 * ROUNDS  # batches of more than a KiB
+CYCLES: Final = 2
+SLOWEST_CYCLE: Final = 1.0  # seconds, of LedgerCollector's plans
+LOOKS: Final = 5
 LOST: Final = " is lost: "
 BACK: Final = " is back after "
 OVER: Final = " is over"
@@ -54,9 +62,7 @@ class Scene:
         wait_for(lambda: self.gateway.said(OVER) > over, NOTICED_SECONDS, "the gateway notices")
         end()
         wait_for(lambda: self.satellite.said(BACK) > back, BACK_SECONDS, "the satellite connects again")
-        now = time.time_ns() // 1_000_000
-        newest = partial(accounting.newest_ms, self.made.database.url)
-        wait_for(lambda: newest() >= now, LIVE_SECONDS, "what is collected now is stored")
+        stored_at_once(self.made, LIVE_SECONDS)
 
     def judge(self) -> None:
         """Let everything settle; then the ledger is the log, each sample once."""
@@ -86,6 +92,41 @@ def test_cut_and_deaf(tmp_path: Path) -> None:
         one.judge()
         replayed = one.ledger.with_suffix(".replayed").read_text(encoding="ascii").split()
         assert sum(map(int, replayed)) > 0, "acknowledgements were lost, so frames were offered that had been taken"
+
+
+def test_backfill_over_a_narrow_line_leaves_room_for_what_is_collected_now(tmp_path: Path) -> None:
+    with network() as line, stack(tmp_path, network=line) as made:
+        ledger, config = tmp_path / "ledger", made.satellite("remote", {"alpha": "ledger"})
+        outage = (str(config), str(ledger), str(time.time_ns() // 1_000_000 - OUTAGE_MS), str(FAST))
+        past = made.program("satellite-past", "faults.satellite_program", *outage)
+        past.start()
+        wait_for(lambda: len(accounting.read_ledger(ledger)) >= BACKLOG, 60, "a backlog is there")
+        past.stop()
+        line.narrow(KBIT)
+        satellite = made.program("satellite", "faults.satellite_program", str(config), str(ledger))
+        made.gateway().start()
+        satellite.start()
+        wait_for(lambda: backfilled(made) > 0, 60, "the backlog begins to arrive")
+        looks = 0
+        while backfilled(made) < BACKLOG:
+            stored_at_once(made, CYCLES * SLOWEST_CYCLE)
+            looks += 1
+        assert looks > LOOKS, "the backlog was through before anything could be seen"
+        settle(made, {config: satellite}, ledger)
+        judge_all(made.database.url, ledger)
+
+
+def stored_at_once(made: Stack, seconds: float) -> None:
+    """Return when what is collected now is stored, which is to take no longer."""
+    now = time.time_ns() // 1_000_000
+    wait_for(lambda: accounting.newest_ms(made.database.url) >= now, seconds, "what is collected now is stored")
+
+
+def backfilled(made: Stack) -> int:
+    """Return how many frames came in the lane behind."""
+    with psycopg.connect(made.database.url) as connection:
+        rows = connection.execute("SELECT count(*) FROM log WHERE lane = 2 AND kind = 1").fetchall()
+    return int(rows[0][0])
 
 
 def test_slow_lossy_and_resetting(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from metaconsole.gateway.session import _welcome
 from metaconsole.store.epochs import register
 from metaconsole.store.frames import LogKind, Outcome, Sender
 from metaconsole.store.log import append
+from satellite.backfill import Backfill
 from satellite.session import Session, SessionEndedError
 from satellite.spool import Spool
 from satellite.uplink import SessionState
@@ -131,10 +132,10 @@ class OneSession(Session):
 
     call: Call
 
-    async def _rest(self) -> None:
+    async def _rest(self, seconds: float | None = None) -> None:
         if self.call.answers.empty():
             raise SessionEndedError("nothing is left to say", expected=True)
-        await super()._rest()
+        await super()._rest(seconds)
 
 
 class ClonedSatellite:
@@ -168,7 +169,7 @@ class ClonedSatellite:
         """Connect, and connect again where the metaconsole asks for it at once."""
         for _ in range(_SESSIONS):
             call = Call(centre, link)
-            session = OneSession(self.spool, self.state, uplink_pb2.Heartbeat, self.clock, set())
+            session = OneSession(self.spool, self.state, uplink_pb2.Heartbeat, self.clock, Backfill(), set())
             session.call = call
             try:
                 await session.run(call)  # type: ignore[arg-type]
