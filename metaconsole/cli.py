@@ -255,6 +255,24 @@ def add_site(home: Path, name: str, title: str) -> None:
         ensure_site(connection, name, title)
 
 
+@site.command("backfill")
+@_home
+@click.argument("name")
+@click.option("--kbit", type=int, required=True, help="kbit/s at most; 0: as fast as the line carries.")
+@click.option("--hours", default="", help="Only then, in UTC, as 22:00-06:00; default all day.")
+def set_backfill(home: Path, name: str, kbit: int, hours: str) -> None:
+    """Set how fast and when a site sends what it could not send before. What is collected now has no budget."""
+    from metaconsole.store.budgets import Budget
+    from metaconsole.store.pool import connect
+    from metaconsole.store.site_settings import UnknownSiteError, parse_hours, set_budget
+
+    with _sentences(), connect(_url(home)) as connection:
+        try:
+            set_budget(connection, name, Budget(kbit, *parse_hours(hours)), "command line")
+        except UnknownSiteError as error:
+            raise click.ClickException(f"{error}; nephoscope site list names them") from error
+
+
 @site.command("list")
 @_home
 def list_sites(home: Path) -> None:

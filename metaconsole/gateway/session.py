@@ -287,6 +287,8 @@ class Session:
             await self._wake.wait()
             self._wake.clear()
             settled, self._settled = self._settled, []
+            if not settled:
+                continue
             if any(outcome is Outcome.FENCED for _, outcome in settled):
                 async with self._services.database.connection() as connection:
                     newest = await newest_session(connection, self._identity.site_id, self._identity.satellite_id)

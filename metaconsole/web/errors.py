@@ -20,6 +20,7 @@ from metaconsole.store.cursors import CursorError
 from metaconsole.store.pool import StoreFullError, StoreTooSlowError, StoreUnavailableError
 from metaconsole.store.resources import NotFoundError
 from metaconsole.store.samples import QueryTooLargeError
+from metaconsole.store.site_settings import UnknownSiteError
 
 _log: Final = logging.getLogger(__name__)
 PROBLEM: Final = "application/problem+json"
@@ -83,7 +84,7 @@ def _problem_of(error: Exception) -> Problem:
         return _of_validation(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
-    if isinstance(error, NotFoundError):
+    if isinstance(error, NotFoundError | UnknownSiteError):
         return Problem(404, "There is no such resource, or it belongs to a site that you may not see.")
     if isinstance(error, CursorError | QueryTooLargeError):
         return Problem(422, f"{error}.")

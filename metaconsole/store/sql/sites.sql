@@ -12,11 +12,3 @@ SELECT satellite_id FROM satellite WHERE site_id = %(site_id)s AND name = %(name
 
 -- list_sites
 SELECT site_id, name, title FROM site ORDER BY name
-
--- budget
-SELECT backfill_kbit, backfill_from, backfill_to FROM site WHERE name = %(name)s
-
--- set_budget
-UPDATE site SET backfill_kbit = %(kbit)s, backfill_from = %(from_minute)s, backfill_to = %(to_minute)s
-WHERE name = %(name)s
-RETURNING site_id

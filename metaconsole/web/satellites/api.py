@@ -41,6 +41,8 @@ class Satellite(Shape):
     spool_frames: int = Field(description="frames not acknowledged at its last heartbeat")
     spool_bytes: int
     oldest_unsent: Milliseconds | None
+    backfill_rate: float = Field(description="bytes a second of what could not be sent before; 0 when none waits")
+    backfill_ends: Milliseconds | None = Field(description="when all of it will be here at this rate")
     lag_ms: int = Field(description="how long its oldest unsent frame had waited at its last heartbeat")
     frames_produced: int
     frames_refused: int

@@ -21,6 +21,7 @@ def satellites(connection: Connection, scope: Scope) -> list[dict[str, Any]]:
 def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
     beat = row.heartbeat
     oldest = instant(beat, "oldest_unsent_ms")
+    waiting, rate = integer(beat, "spool_bytes"), number(beat, "backfill_rate")
     return {
         "id": row.id,
         "name": row.name,
@@ -34,8 +35,10 @@ def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
         "clock_offset_ms": row.clock_offset_ms,
         "head": row.head,
         "spool_frames": integer(beat, "spool_frames"),
-        "spool_bytes": integer(beat, "spool_bytes"),
+        "spool_bytes": waiting,
         "oldest_unsent": oldest,
+        "backfill_rate": rate,
+        "backfill_ends": now + round(waiting / rate * 1000) if rate > 0 else None,
         "lag_ms": max(0, (row.seen or now) - row.clock_offset_ms - oldest) if oldest is not None else 0,
         "frames_produced": integer(beat, "frames_produced"),
         "frames_refused": integer(beat, "frames_refused"),

@@ -1,13 +1,17 @@
-"""GET /api/v1/sites.
+"""Sites and their settings.
 
-The one promise: only sites within the scope of who asks.
+The one promise: only sites within the scope of who asks, and changes by administrators only.
 """
 
 from typing import Any, Final, Literal
 
 from apiflask import APIBlueprint
+from flask import Response, request
 from pydantic import Field
 
+from metaconsole.store.budgets import Budget
+from metaconsole.store.site_settings import MOST_KBIT, find_budget, hours_text, parse_hours, set_budget
+from metaconsole.web.errors import Problem
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.shapes import Listed, Shape
@@ -34,6 +38,13 @@ class Sites(Listed[Site]):
     """Sites."""
 
 
+class Backfill(Shape):
+    """How fast and when a site sends what it could not send before; what is collected now has no budget."""
+
+    kbit: int = Field(ge=0, le=MOST_KBIT, description="kbit/s at most; 0: as fast as the line carries")
+    hours: str = Field("", max_length=11, description="only then, in UTC, as 22:00-06:00; empty: all day")
+
+
 @api.get("/sites")
 @signed_in
 @api.output(Sites)
@@ -42,3 +53,36 @@ def index() -> dict[str, Any]:
     """List the sites and how they stand."""
     with services().database.read() as connection:
         return {"items": view.sites(connection, current_principal().scope), "next": None}
+
+
+@api.get("/sites/<name>/backfill")
+@signed_in
+@api.output(Backfill)
+@api.doc(operation_id="getBackfill")
+def backfill(name: str) -> dict[str, Any]:
+    """Return a site's budget of backfill."""
+    with services().database.read() as connection:
+        budget = find_budget(connection, name, current_principal().scope)
+    return {"kbit": budget.kbit, "hours": hours_text(budget)}
+
+
+@api.put("/sites/<name>/backfill")
+@signed_in("admin")
+@api.input(Backfill, location="json", arg_name="given")
+@api.output({}, status_code=204)
+@api.doc(operation_id="setBackfill")
+def set_backfill(name: str, given: Backfill) -> Response:
+    """Set a site's budget of backfill; its satellites follow within seconds."""
+    change_backfill(name, given.kbit, given.hours)
+    return Response(status=204)
+
+
+def change_backfill(name: str, kbit: int, hours: str) -> None:
+    """Set the budget on behalf of who asks; raises Problem 400, UnknownSiteError."""
+    principal = current_principal()
+    try:
+        budget = Budget(kbit, *parse_hours(hours))
+        with services().database.write() as connection:
+            set_budget(connection, name, budget, principal.name, request.remote_addr or "", principal.scope)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error

@@ -1,16 +1,21 @@
 """The first page: a tile per site with its worst state, what is there, and whether its satellites are heard of."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, make_response, redirect, render_template, request
 
+from metaconsole.store.site_settings import find_budget, hours_text
+from metaconsole.web.errors import Problem
 from metaconsole.web.satellites import view as satellites_view
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.sites import view
+from metaconsole.web.sites.api import change_backfill
 from metaconsole.web.ui import states
-from metaconsole.web.ui.context import carried
+from metaconsole.web.ui.context import address, carried
+from metaconsole.web.ui.language import gettext
 from shared.model import Kind
 
 pages = Blueprint("sites", __name__, template_folder="templates")
@@ -28,6 +33,30 @@ def index() -> str:
     tiles = [_tile(site, satellites) for site in sites if chosen in (None, site["name"])]
     tiles.sort(key=lambda tile: -states.rank(tile["state"]))
     return render_template("sites/index.html", tiles=tiles)
+
+
+@pages.get("/sites/<name>/backfill")
+@signed_in("admin")
+def backfill(name: str) -> str:
+    """Show a site's budget of backfill to whoever may change it."""
+    with services().database.read() as connection:
+        budget = find_budget(connection, name, current_principal().scope)
+    return render_template("sites/backfill.html", site=name, kbit=budget.kbit, hours=hours_text(budget), error="")
+
+
+@pages.post("/sites/<name>/backfill")
+@signed_in("admin")
+def set_backfill(name: str) -> Response:
+    """Change it, and go back to the satellites, which show what becomes of it."""
+    kbit, hours = request.form.get("kbit", "").strip(), request.form.get("hours", "").strip()
+    try:
+        if not re.fullmatch(r"\d{1,9}", kbit or "0"):
+            raise Problem(400, gettext("The rate is a number of kbit/s; 0 or nothing for no limit."))
+        change_backfill(name, int(kbit or "0"), hours)
+    except Problem as problem:
+        page = render_template("sites/backfill.html", site=name, kbit=kbit, hours=hours, error=problem.detail)
+        return make_response(page, 400)
+    return make_response(redirect(address("satellites.index", site=name), code=303))
 
 
 def _tile(site: Mapping[str, Any], satellites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ from psycopg import sql
 from metaconsole.gateway import session as sessions
 from metaconsole.gateway.server import GatewayError, serve
 from metaconsole.pki import open_authority
+from metaconsole.store.budgets import Budget
 from metaconsole.store.database import NotDurableError, connect
+from metaconsole.store.site_settings import set_budget
 from metaconsole.store.sites import ensure_satellite
 from shared import tls
 from shared.batches import MESSAGE_BYTES, decode_block, decode_times
@@ -510,3 +512,23 @@ def test_a_satellite_that_reads_nothing_is_let_go(place: Place, monkeypatch: pyt
 
     error = over(place, read_nothing)
     assert (error.code, error.details) == (grpc.StatusCode.DEADLINE_EXCEEDED, "the satellite took no message for 0 s")
+
+
+def test_the_budget_of_a_site_reaches_its_open_sessions(place: Place) -> None:
+    def set_to(*values: int) -> None:
+        with connect(place.settings.database_url) as connection:
+            set_budget(connection, "home", Budget(*values), "tests")
+
+    async def scenario() -> list[tuple[int, int, int]]:
+        told = []
+        set_to(256, 60, 120)
+        async with connected(place) as client:
+            await client.hello()
+            for values in ((512, 0, 0), (0, 0, 0), None):
+                message = (await client.read()).backfill
+                told.append((message.kbit_per_second, message.from_minute, message.to_minute))
+                if values is not None:
+                    await asyncio.to_thread(set_to, *values)
+        return told
+
+    assert asyncio.run(scenario()) == [(256, 60, 120), (512, 0, 0), (0, 0, 0)]
