@@ -20,7 +20,7 @@ from metaconsole.store import compaction
 from metaconsole.store.compaction import Row, State
 from metaconsole.store.database import AsyncConnection, connected, transaction
 from metaconsole.store.frames import FORMAT_VERSION, LogKind
-from metaconsole.store.partitions import ensure_day_partitions
+from metaconsole.store.partitions import ensure_day_partitions, lack_day_partitions
 from metaconsole.store.pieces import DAY_MS, HOUR_MS
 from metaconsole.store.positions import Position, advance, enter, hole
 from metaconsole.store.runs import Run
@@ -67,12 +67,10 @@ class Compactor:
         """Compact by the machine's clock, or as if that stood still."""
         self._url = url
         self._now_ms = now_ms
-        self._partitions: set[int] = set()
         self._kinds: Mapping[int, str] = {}
 
     async def prepare(self, connection: AsyncConnection) -> None:
-        """Learn the metrics' ids, and nothing of partitions: one that was known may have been dropped."""
-        self._partitions.clear()
+        """Learn the metrics' ids."""
         ids = await register_metrics(connection, list(catalogue()))
         self._kinds = {metric_id: catalogue()[name].kind for name, metric_id in ids.items()}
 
@@ -115,12 +113,14 @@ class Compactor:
     async def _few_are_late(self, connection: AsyncConnection, position: Position, old: State) -> bool:
         return await compaction.late_samples(connection, position, old) < LATE_SAMPLES
 
-    async def _make_partitions(self, days: Sequence[int]) -> None:
-        """Make what is missing on a connection of its own: its locks must not last as long as a step."""
-        if missing := sorted(set(days) - self._partitions):
-            async with connected(self._url, application="nephoscope partitions") as connection:
-                await ensure_day_partitions(connection, missing)
-            self._partitions.update(missing)
+    async def _make_partitions(self, connection: AsyncConnection, days: Sequence[int]) -> None:
+        """Make what is missing on a connection of its own: its locks must not last as long as a step.
+
+        Each step asks, since the pieces of a merged day are dropped; until the step ends these days' stay.
+        """
+        while await lack_day_partitions(connection, days):
+            async with connected(self._url, application="nephoscope partitions") as own:
+                await ensure_day_partitions(own, days)
 
     def _boundary(self) -> int:
         now = time.time_ns() // 1_000_000 if self._now_ms is None else self._now_ms
@@ -130,16 +130,16 @@ class Compactor:
         wanted = [row for row in step.rows if step.wanted(row)]
         if not wanted:
             return
-        days = {day for row in wanted for day in _days(row, step.new.through_ms)}
-        await self._make_partitions(sorted(days))
-        await compaction.touch_days(connection, position.site_id, sorted(days))
+        days = sorted({day for row in wanted for day in _days(row, step.new.through_ms)})
+        rounds = await compaction.touch_days(connection, position.site_id, days)
+        await self._make_partitions(connection, days)
         for rows, metrics in _units(wanted):
             spans = [_span(row, metrics) for row in rows]
             data = await compaction.blocks(connection, position, rows, spans)
             hours = HourPacker()
             for metric_id, runs in _runs(step, rows, spans, data).items():
                 hours.add(runs, self._kinds.get(metric_id, "gauge"), rows[-1].interval_ms)
-            await compaction.write_parts(connection, position.site_id, *hours.packed())
+            await compaction.write_parts(connection, position.site_id, rounds, *hours.packed())
 
 
 def _next_state(old: State, fresh: Sequence[Row], head: int, boundary: int) -> State:

@@ -1,7 +1,7 @@
 """The merger: makes chunks and rollups of the parts of days that are over, once nothing came for an hour.
 
-The one promise: a slab's parts go in the transaction that writes its chunks and rollups; what comes late for a merged
-day is merged into its chunks in the same way, an hour of quiet later.
+The one promise: a slab's parts count as merged from the transaction on that writes its chunks and rollups; what comes
+late for a merged day, or while it is merged, is merged into its chunks in the same way, an hour of quiet later.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from metaconsole.readers.hours import aggregates_of, held_of
 from metaconsole.store import merging
 from metaconsole.store.aggregates import Aggregates
 from metaconsole.store.database import AsyncConnection, UnavailableError, connected, transaction
-from metaconsole.store.merging import HOURS, Chunks, Day, Piece, Rollups
+from metaconsole.store.merging import HOURS, Chunks, Day, Piece, Place, Rollups
 from metaconsole.store.pieces import DAY_MS, HOUR_MS, SLAB, pack_rows, pack_times, unpack_rows, unpack_times
 from metaconsole.store.runs import Run, merge, split
 from shared.catalogue import catalogue
@@ -74,20 +74,27 @@ class Merger:
     async def _merge(self, connection: AsyncConnection, day: Day) -> int:
         """Merge the next slabs of a day and return the number of series; 0 when none is left, or others work on it."""
         async with transaction(connection):
-            if not await merging.claim(connection, day, self._quiet):
+            if (place := await merging.claim(connection, day, self._quiet)) is None:
                 return 0
-            slabs = await merging.slabs(connection, day, SLABS)
-            if not slabs:
+            merged = await _merge_next(connection, day, place)
+            if not merged:
                 await merging.finish(connection, day)
-                return 0
-            pieces = await merging.pieces(connection, day, slabs)
-            series = sorted({piece.series for piece in pieces})
-            metrics = await merging.metrics(connection, day.site_id, series)
-            chunks, rollups = chunks_of(pieces, metrics)
-            await merging.replace(connection, day, slabs, series, chunks, rollups)
             failpoint("merger.commit.before")
         failpoint("merger.commit.after")
-        return len(series)
+        return merged
+
+
+async def _merge_next(connection: AsyncConnection, day: Day, place: Place) -> int:
+    """Merge the next slabs of a day that is claimed, and return the number of series."""
+    if (through := await merging.last_slab(connection, day, place, SLABS)) is None:
+        return 0
+    pieces = await merging.pieces(connection, day, place, through)
+    series = sorted({piece.series for piece in pieces})
+    metrics = await merging.metrics(connection, day.site_id, series)
+    chunks, rollups = chunks_of(pieces, metrics)
+    await merging.replace(connection, day, series, chunks, rollups)
+    await merging.move(connection, day, through)
+    return len(series)
 
 
 def chunks_of(pieces: Sequence[Piece], metrics: dict[int, str]) -> tuple[list[Chunks], list[Rollups]]:

@@ -4,7 +4,7 @@ The one promise: everything here runs inside the caller's transaction, so that a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -22,6 +22,7 @@ from metaconsole.store.sql import statements
 from shared.columns import I64
 
 READER: Final = "compactor"
+_DAY: Final = 24  # hours
 _SQL: Final = statements("compaction")
 
 
@@ -135,15 +136,26 @@ async def received_at(connection: AsyncConnection, position: Position, ordinal: 
     return position.received_at if row is None else row[0]
 
 
-async def touch_days(connection: AsyncConnection, site_id: int, days: Sequence[int]) -> None:
-    """Note that days get parts, before any is written: from here on the merger leaves these days alone."""
-    await connection.execute(_SQL["touch_days"], {"site_id": site_id, "days": sorted(days)})
+async def touch_days(connection: AsyncConnection, site_id: int, days: Sequence[int]) -> dict[int, int]:
+    """Note that days get parts, before any is written, and return of each day the round that they belong to.
+
+    From here to the end of the transaction nobody merges these days, and nobody drops the pieces that hold their parts.
+    """
+    parameters = {"site_id": site_id, "days": sorted(days)}
+    return dict(await (await connection.execute(_SQL["touch_days"], parameters)).fetchall())
 
 
 async def write_parts(
-    connection: AsyncConnection, site_id: int, hours: Hours, grids: Sequence[tuple[int, int, bytes]]
+    connection: AsyncConnection,
+    site_id: int,
+    rounds: Mapping[int, int],
+    hours: Hours,
+    grids: Sequence[tuple[int, int, bytes]],
 ) -> int:
-    """Write hours of series as part rows, with the grids (hour, name, times) that they use; returns the rows."""
+    """Write hours of series as part rows, with the grids (hour, name, times) that they use; returns the rows.
+
+    rounds are those of their days.
+    """
     parameters = {
         "site_id": site_id,
         "hours": [hour for hour, _, _ in grids],
@@ -151,7 +163,7 @@ async def write_parts(
         "times": [times for _, _, times in grids],
     }
     await connection.execute(_SQL["keep_grids"], parameters)
-    data, count = _part_rows(site_id, hours)
+    data, count = _part_rows(site_id, rounds, hours)
     async with connection.cursor().copy(_SQL["copy_parts"]) as copy:
         await copy.write(data)
     return count
@@ -162,7 +174,7 @@ async def settle(connection: AsyncConnection, position: Position, new: State) ->
     await connection.execute(_SQL["settle"], {**_who(position), "through_ms": new.through_ms, "seen": new.seen})
 
 
-def _part_rows(site_id: int, hours: Hours) -> tuple[bytes, int]:
+def _part_rows(site_id: int, rounds: Mapping[int, int], hours: Hours) -> tuple[bytes, int]:
     slabs = hours.series // SLAB
     order = np.lexsort((hours.series, hours.hours, slabs))
     slabs, at, series = slabs[order], hours.hours[order], hours.series[order]
@@ -180,6 +192,7 @@ def _part_rows(site_id: int, hours: Hours) -> tuple[bytes, int]:
         copying.numbers(np.full(len(begins), site_id), "int8"),
         copying.numbers(slabs[begins], "int8"),
         copying.numbers(at[begins], "int4"),
+        copying.numbers(np.array([rounds[day] for day in (at[begins] // _DAY).tolist()], np.int64), "int4"),
         copying.numbers(hours.intervals[order][begins], "int4"),
         copying.arrays(series, "int8", bounds),
         copying.arrays(hours.grids[order], "int8", bounds),

@@ -1,7 +1,8 @@
 """What the merger reads and writes: the parts of a day, and its chunks and rollups.
 
 The one promise: everything here runs inside the transaction that holds the day's row of part_day, which the compactor
-locks before it writes parts of that day: nothing is deleted that was not read.
+locks before it writes parts of that day: nothing counts as merged that was not read. Parts are not deleted: the row
+says which of them are merged.
 """
 
 import json
@@ -34,6 +35,14 @@ class Day:
     def parameters(self) -> dict[str, Any]:
         """What most statements are given."""
         return {"site_id": self.site_id, "day": self.day, "begin": self.day * HOURS, "end": (self.day + 1) * HOURS}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the merge of a day is: through which slab the parts of its round are merged."""
+
+    round: int
+    slab: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +80,40 @@ class Rollups:
 
 
 async def due(connection: AsyncConnection, quiet_seconds: float, before_day: int) -> list[Day]:
-    """Return the days before one that have parts and were left alone for so long."""
+    """Return the days before one whose parts wait and were left alone for so long, or whose merge is under way."""
     parameters = {"quiet": quiet_seconds, "before": before_day}
     return [Day(*row) for row in await (await connection.execute(_SQL["due"], parameters)).fetchall()]
 
 
-async def claim(connection: AsyncConnection, day: Day, quiet_seconds: float) -> bool:
-    """Lock a day; False when somebody else has it, or parts came meanwhile."""
+async def claim(connection: AsyncConnection, day: Day, quiet_seconds: float) -> Place | None:
+    """Lock a day and begin its merge, or go on with it; None when somebody else has it, or parts came meanwhile."""
     parameters = {**day.parameters, "quiet": quiet_seconds}
-    return await (await connection.execute(_SQL["claim"], parameters)).fetchone() is not None
+    row = await (await connection.execute(_SQL["claim"], parameters)).fetchone()
+    if row is None:
+        return None
+    merging, slab, begun = row
+    if not begun:
+        await connection.execute(_SQL["begin"], day.parameters)
+    return Place(merging, slab)
 
 
-async def slabs(connection: AsyncConnection, day: Day, limit: int) -> list[int]:
-    """Return the first slabs that have parts."""
-    rows = await (await connection.execute(_SQL["slabs"], {**day.parameters, "limit": limit})).fetchall()
-    return [slab for (slab,) in rows]
+async def last_slab(connection: AsyncConnection, day: Day, place: Place, limit: int) -> int | None:
+    """Return the last one of the next slabs that have parts to be merged; None when there are none."""
+    parameters = {**day.parameters, "round": place.round, "after": place.slab, "limit": limit}
+    rows = await (await connection.execute(_SQL["slabs"], parameters)).fetchall()
+    return rows[-1][0] if rows else None
 
 
-async def pieces(connection: AsyncConnection, day: Day, wanted: Sequence[int]) -> list[Piece]:
-    """Return all samples of the series in the parts of some slabs: the parts' and those of chunks of that day."""
+async def pieces(connection: AsyncConnection, day: Day, place: Place, through: int) -> list[Piece]:
+    """Return all samples of the series in the next parts through a slab: the parts' and those of chunks of that day."""
     cursor = connection.cursor(binary=True)
-    grids = {
-        (hour, grid): times
-        for hour, grid, times in await (await cursor.execute(_SQL["part_grids"], day.parameters)).fetchall()
-    }
+    parameters = {**day.parameters, "round": place.round, "after": place.slab, "through": through}
+    parts = await (await cursor.execute(_SQL["parts"], parameters)).fetchall()
+    named = sorted({(hour, name) for hour, _, _, names, *_ in parts for name in names})
+    wanted = {**day.parameters, "hours": [hour for hour, _ in named], "grids": [name for _, name in named]}
+    stored = await (await cursor.execute(_SQL["part_grids"], wanted)).fetchall()
+    grids = {(hour, grid): times for hour, grid, times in stored}
     found = []
-    parts = await (await cursor.execute(_SQL["parts"], {**day.parameters, "slabs": list(wanted)})).fetchall()
     for hour, interval_ms, series, names, ends, samples, content in parts:
         begins = [0, *ends[:-1]]
         for one, name, begin, end, count in zip(series, names, begins, ends, samples, strict=True):
@@ -113,12 +130,11 @@ async def metrics(connection: AsyncConnection, site_id: int, series: Sequence[in
 async def replace(
     connection: AsyncConnection,
     day: Day,
-    merged: Sequence[int],
     series: Sequence[int],
     chunks: Sequence[Chunks],
     rollups: Sequence[Rollups],
 ) -> None:
-    """Write chunks and rollups of series in the place of the parts of the merged slabs and of what was there before."""
+    """Write chunks and rollups of series in the place of what was there before."""
     of_series = {**day.parameters, "series": list(series)}
     await connection.execute(_SQL["delete_chunks"], of_series)
     await connection.execute(_SQL["delete_rollups"], of_series)
@@ -127,12 +143,15 @@ async def replace(
     for name, rows in (("copy_chunks", _chunk_rows(day, chunks)), ("copy_rollups", _rollup_rows(day, rollups))):
         async with connection.cursor().copy(_SQL[name]) as copy:
             await copy.write(rows)
-    await connection.execute(_SQL["delete_parts"], {**day.parameters, "slabs": list(merged)})
+
+
+async def move(connection: AsyncConnection, day: Day, through: int) -> None:
+    """Note that the parts through a slab are merged."""
+    await connection.execute(_SQL["move"], {**day.parameters, "through": through})
 
 
 async def finish(connection: AsyncConnection, day: Day) -> None:
-    """Note that a day has no parts any more."""
-    await connection.execute(_SQL["delete_part_grids"], day.parameters)
+    """Note that the whole round is merged."""
     await connection.execute(_SQL["finish"], day.parameters)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from psycopg import sql
 
-from metaconsole.store.database import AsyncConnection, LockedError, transaction
+from metaconsole.store.database import AsyncConnection, LockedError, transaction, translated
 from metaconsole.store.sql import statements
 
 AHEAD: Final = timedelta(hours=48)
@@ -29,16 +29,20 @@ _SQL: Final = statements("partitions")
 
 @dataclass(frozen=True, slots=True)
 class Partitioned:
-    """A partitioned table: the span of a new piece, and the unit of its key (0: instants), both in hours."""
+    """A partitioned table: the span of a new piece, and the unit of its key (0: instants), both in hours.
+
+    What passes is written once, read soon, and goes within days.
+    """
 
     name: str
     span: int
     unit: int
+    passes: bool = False
 
 
-LOG: Final = Partitioned("log", 1, 0)
-PART: Final = Partitioned("part", 24, 1)
-PART_GRID: Final = Partitioned("part_grid", 24, 1)
+LOG: Final = Partitioned("log", 1, 0, passes=True)
+PART: Final = Partitioned("part", 24, 1, passes=True)
+PART_GRID: Final = Partitioned("part_grid", 24, 1, passes=True)
 CHUNK: Final = Partitioned("chunk", 7 * 24, 24)
 CHUNK_GRID: Final = Partitioned("chunk_grid", 7 * 24, 24)
 ROLLUP: Final = Partitioned("rollup", 28 * 24, 24)
@@ -80,6 +84,16 @@ async def ensure_day_partitions(connection: AsyncConnection, days: Iterable[int]
     return await _ensure(connection, day_partitions(days))
 
 
+async def lack_day_partitions(connection: AsyncConnection, days: Iterable[int]) -> bool:
+    """Tell whether a piece for samples of these days is missing; inside a transaction, which then knows what there is.
+
+    PostgreSQL looks at what others have made when it locks a table that it had not locked: here the catalogue, each
+    time anew.
+    """
+    async with translated(), connection.transaction(force_rollback=True):
+        return bool(await _missing(connection, day_partitions(days)))
+
+
 async def list_partitions(connection: AsyncConnection, *tables: Partitioned) -> list[Partition]:
     """Return the pieces of these tables, oldest first; raises UnavailableError."""
     async with transaction(connection):
@@ -111,14 +125,6 @@ async def drop(
             continue
         return True
     return False
-
-
-async def is_empty(connection: AsyncConnection, piece: Partition) -> bool:
-    """Tell whether a piece holds no row; if so it gets none until the end of the transaction, which has a timeout."""
-    if await _has_rows(connection, piece):
-        return False
-    await connection.execute(_of(piece, "hold_writers"))
-    return not await _has_rows(connection, piece)  # again: one may have been written before the lock
 
 
 async def _ensure(connection: AsyncConnection, wanted: Sequence[Partition]) -> list[str]:
@@ -160,6 +166,8 @@ async def _create(connection: AsyncConnection, piece: Partition) -> None:
     name, parent = sql.Identifier(piece.name), sql.Identifier(piece.table.name)
     begin, end = (sql.Literal(_key(piece.table, hour)) for hour in (piece.begin, piece.end))
     await connection.execute(sql.SQL(_SQL["create"]).format(name=name, parent=parent))
+    if piece.table.passes:
+        await connection.execute(sql.SQL(_SQL["leave_unvacuumed"]).format(name=name))
     await connection.execute(sql.SQL(_SQL["attach"]).format(name=name, parent=parent, begin=begin, end=end))
 
 
@@ -171,15 +179,6 @@ async def _existing(connection: AsyncConnection, tables: Iterable[Partitioned]) 
             table = PARTITIONED[parent]
             found.append(Partition(table, name, _hour(table, match[1]), _hour(table, match[2])))
     return found
-
-
-async def _has_rows(connection: AsyncConnection, piece: Partition) -> bool:
-    row = await (await connection.execute(_of(piece, "has_rows"))).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _of(piece: Partition, statement: str) -> sql.Composed:
-    return sql.SQL(_SQL[statement]).format(name=sql.Identifier(piece.name))
 
 
 def _piece(table: Partitioned, hour: int) -> Partition:

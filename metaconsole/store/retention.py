@@ -1,12 +1,12 @@
 """What leaves the database by whole pieces of tables: the log once read, parts once merged, and what is too old.
 
-The one promise: nothing goes that somebody still has to read or to compact, unless the rule for the log says that it is
-too old; then it is a gap, and the readers go on behind it. Dropping holds no writer up.
+The one promise: nothing goes that somebody still has to read, to compact or to merge, unless the rule for the log says
+that it is too old; then it is a gap, and the readers go on behind it. Dropping holds no writer up.
 """
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from psycopg import sql
 
@@ -22,16 +22,18 @@ from metaconsole.store.partitions import (
     Partition,
     Partitioned,
     drop,
-    is_empty,
     list_partitions,
 )
 from metaconsole.store.retention_rules import Rule, Rules, Tier
 from metaconsole.store.sql import statements
+from shared.failpoints import failpoint
 
 READERS: Final = (compaction.READER, "facts")  # without their positions nothing leaves the log
-LOG_STAYS: Final = timedelta(hours=2)  # after its last receipt; the live view is rebuilt from the newest 15 minutes
+LOG_STAYS: Final = timedelta(minutes=20)  # after its last receipt; the live view is rebuilt from the newest 15 minutes
 PATIENCE: Final = timedelta(days=7)  # with other readers, such as the live view's of a machine that may be gone
-PARTS_STAY: Final = timedelta(days=2)  # after the end of their day
+# After their day is over and they were merged: a question that began before, and has not come to the parts yet, finds
+# them here and their chunks not yet.
+PARTS_STAY: Final = timedelta(minutes=10)
 _LOST: Final = "It was as old as the retention of the log allows, and no reader had read it."
 # The pieces that go together, and the tier whose rules they follow. Grids go with what they are the times of.
 _TIERS: Final[tuple[tuple[Partitioned, Partitioned | None, Tier], ...]] = (
@@ -39,6 +41,7 @@ _TIERS: Final[tuple[tuple[Partitioned, Partitioned | None, Tier], ...]] = (
     (CHUNK, CHUNK_GRID, "raw"),
     (ROLLUP, None, "rollup"),
 )
+_DAY: Final = 24  # hours
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SQL: Final = statements("retention")
 _log = logging.getLogger(__name__)
@@ -84,16 +87,25 @@ async def drop_read_log(connection: AsyncConnection, now: datetime, days: int) -
 
 
 async def drop_merged_parts(connection: AsyncConnection, now: datetime) -> list[str]:
-    """Drop the pieces of old days whose parts were all merged, and return their names; raises UnavailableError."""
+    """Drop the pieces of days that are over and merged at every site; return their names. Raises UnavailableError."""
     dropped = []
     for piece, *grids in await _together(connection, PART, PART_GRID):
         if now - _end(piece) < PARTS_STAY:
             continue
 
         async def merged(connection: AsyncConnection, piece: Partition = piece) -> bool:
-            return await is_empty(connection, piece)
+            days = {"begin": piece.begin // _DAY, "end": piece.end // _DAY, "before": now - PARTS_STAY}
+            if await _needs_parts(connection, days):
+                return False
+            await connection.execute(_SQL["hold_days"])
+            if await _needs_parts(connection, days):  # again: parts may have been written before the lock
+                return False
+            await connection.execute(_SQL["forget_days"], days)
+            failpoint("retention.drop.before")
+            return True
 
         if await drop(connection, [piece, *grids], merged):
+            failpoint("retention.drop.after")
             dropped += [one.name for one in (piece, *grids)]
     return dropped
 
@@ -108,7 +120,7 @@ async def drop_expired(connection: AsyncConnection, now: datetime, rules: Rules)
                 dropped += [piece.name for piece in pieces]
     oldest = (now - _EPOCH).days - rules.longest("raw")
     async with transaction(connection):
-        await connection.execute(_SQL["forget_days"], {"day": oldest})
+        await connection.execute(_SQL["forget_days"], {"begin": 0, "end": oldest})
     return dropped
 
 
@@ -131,6 +143,11 @@ async def _drop(connection: AsyncConnection, pieces: list[Partition], *, lost: b
         return True
     _log.warning("%s stays for now: it is in use", pieces[0].name)
     return False
+
+
+async def _needs_parts(connection: AsyncConnection, days: dict[str, Any]) -> bool:
+    row = await (await connection.execute(_SQL["needs_parts"], days)).fetchone()
+    return row is None or bool(row[0])
 
 
 async def _holds_unread(connection: AsyncConnection, piece: Partition, *, patient: bool) -> bool:

@@ -140,4 +140,4 @@ async def _write_year(connection: AsyncConnection, feed: Feed, before_day: int) 
         ]
         rollups = [rollup_of(run, kind, YEAR_INTERVAL_MS) for kind, run in runs]
         async with transaction(connection):
-            await merging.replace(connection, Day(feed.site_id, day), [], series.tolist(), chunks, rollups)
+            await merging.replace(connection, Day(feed.site_id, day), series.tolist(), chunks, rollups)

@@ -72,11 +72,11 @@ def read_out(made: Stack, readers: set[str]) -> None:
 
 
 def merge_out(made: Stack) -> None:
-    """Return when no day has parts any more."""
+    """Return when no day has parts that wait to be merged."""
 
     def done() -> bool:
         with psycopg.connect(made.database.url) as connection:
-            return not connection.execute("SELECT FROM part_day").fetchall()
+            return not connection.execute("SELECT FROM part_day WHERE waits OR round > merging").fetchall()
 
     wait_for(done, 60, "every part is merged")
 

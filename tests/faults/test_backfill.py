@@ -159,7 +159,9 @@ def site_of(made: Stack) -> int:
 def is_merged(made: Stack) -> bool:
     """Tell whether the compactor has read the whole backfill, and the merger has merged it."""
     statement = """
-        SELECT position.ordinal = head AND NOT EXISTS (SELECT FROM part_day WHERE part_day.site_id = satellite.site_id)
+        SELECT position.ordinal = head AND NOT EXISTS (
+            SELECT FROM part_day WHERE part_day.site_id = satellite.site_id AND (waits OR round > merging)
+        )
         FROM satellite JOIN reader_position position USING (site_id, satellite_id)
         WHERE site_id = %s AND reader = 'compactor'
     """

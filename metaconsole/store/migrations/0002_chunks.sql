@@ -17,11 +17,13 @@ CREATE TABLE compaction (
 -- The rest is the hour's aggregates. first_at, last_at and covered are milliseconds, the former two since the hour
 -- began. increase, covered, resets and starts are a counter's, else zero. held is null, or has an element per series,
 -- which is null or a state's {"code": seconds}.
--- No unique key: a row is written once, by a transaction that moves a position, and only ever deleted.
+-- No unique key: a row is written once, by a transaction that moves a position, and leaves with its whole day. Until
+-- then part_day tells which rows are merged.
 CREATE TABLE part (
     site_id     bigint NOT NULL,
     slab        bigint NOT NULL,
     hour        integer NOT NULL,  -- since 1970-01-01 00:00 UTC
+    round       integer NOT NULL,  -- of merging, of that day: part_day.round at the time
     interval_ms integer NOT NULL,  -- of the poll plan
     series      bigint[] NOT NULL,
     grids       bigint[] NOT NULL,
@@ -42,7 +44,7 @@ CREATE TABLE part (
     content     bytea NOT NULL
 ) PARTITION BY RANGE (hour);
 ALTER TABLE part ALTER COLUMN content SET STORAGE EXTERNAL;
-CREATE INDEX part_by_slab ON part (site_id, slab, hour);
+CREATE INDEX part_by_slab ON part (site_id, slab, hour, round);
 
 -- Times that series share: a column of UTC milliseconds, named by a hash of its bytes.
 CREATE TABLE part_grid (
@@ -53,13 +55,24 @@ CREATE TABLE part_grid (
     PRIMARY KEY (site_id, hour, grid)
 ) PARTITION BY RANGE (hour);
 
--- Days that have parts, and when the newest of them was written: once it is quiet, the parts become chunks and rollups.
+-- Days that have parts. A merge takes the parts of a round, slab by slab; what comes meanwhile is of the next round. So
+-- the parts with (round, slab) <= (merging, slab of the day) are in chunks and rollups, and none of the others is.
 CREATE TABLE part_day (
     site_id    bigint NOT NULL,
-    day        integer NOT NULL,  -- since 1970-01-01
-    changed_at timestamptz NOT NULL DEFAULT now(),
+    day        integer NOT NULL,                    -- since 1970-01-01
+    changed_at timestamptz NOT NULL DEFAULT now(),  -- when parts were last written, or all were merged
+    waits      boolean NOT NULL DEFAULT true,       -- whether parts of `round` wait for a merge
+    round      integer NOT NULL DEFAULT 0,          -- that parts written now belong to
+    merging    integer NOT NULL DEFAULT 0,          -- the round before while a merge is under way, else `round`
+    slab       bigint NOT NULL DEFAULT -1,          -- through which the parts of `merging` are merged
     PRIMARY KEY (site_id, day)
 );
+
+-- The parts that no chunk holds yet: whoever wants samples reads these.
+CREATE VIEW unmerged_part AS
+SELECT part.* FROM part
+JOIN part_day ON part_day.site_id = part.site_id AND part_day.day = part.hour / 24
+WHERE (part.round, part.slab) > (part_day.merging, part_day.slab);
 
 -- A UTC day of one series.
 CREATE TABLE chunk (
@@ -117,7 +130,7 @@ SELECT part.site_id, one.series_id, to_timestamp(hour * 3600::bigint) AS hour, o
        one.first, one.last, one.min, one.max, one.sum,
        one.increase, one.covered / 1000.0::float8 AS covered_seconds, one.resets,
        nullif(held -> (one.place - 1)::integer, 'null') AS held
-FROM part
+FROM unmerged_part part
 CROSS JOIN LATERAL unnest(
     series, samples, first_at, last_at, first, last, min, max, sum, increase, covered, resets
 ) WITH ORDINALITY AS one (

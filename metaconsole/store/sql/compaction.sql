@@ -54,7 +54,8 @@ WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal = %(
 -- touch_days
 INSERT INTO part_day (site_id, day, changed_at)
 SELECT %(site_id)s, unnest(%(days)s::integer[]) AS day, now() ORDER BY day
-ON CONFLICT (site_id, day) DO UPDATE SET changed_at = EXCLUDED.changed_at
+ON CONFLICT (site_id, day) DO UPDATE SET changed_at = EXCLUDED.changed_at, waits = true
+RETURNING day, round
 
 -- keep_grids
 INSERT INTO part_grid (site_id, hour, grid, times)
@@ -64,7 +65,7 @@ ON CONFLICT (site_id, hour, grid) DO NOTHING
 
 -- copy_parts
 COPY part (
-    site_id, slab, hour, interval_ms, series, grids, ends, samples, first_at, last_at, first, last, min, max, sum,
+    site_id, slab, hour, round, interval_ms, series, grids, ends, samples, first_at, last_at, first, last, min, max, sum,
     increase, covered, resets, starts, held, content
 ) FROM STDIN (FORMAT BINARY)
 

@@ -1,25 +1,34 @@
 -- due
+-- A merge that was begun goes on at once.
 SELECT site_id, day FROM part_day
-WHERE changed_at <= now() - %(quiet)s * interval '1 second' AND day < %(before)s
+WHERE day < %(before)s AND (round > merging OR (waits AND changed_at <= now() - %(quiet)s * interval '1 second'))
 ORDER BY day, site_id
 
 -- claim
-SELECT day FROM part_day
-WHERE site_id = %(site_id)s AND day = %(day)s AND changed_at <= now() - %(quiet)s * interval '1 second'
+SELECT merging, slab, round > merging FROM part_day
+WHERE site_id = %(site_id)s AND day = %(day)s
+  AND (round > merging OR (waits AND changed_at <= now() - %(quiet)s * interval '1 second'))
 FOR UPDATE SKIP LOCKED
+
+-- begin
+UPDATE part_day SET round = merging + 1, waits = false WHERE site_id = %(site_id)s AND day = %(day)s
 
 -- slabs
 SELECT DISTINCT slab FROM part
-WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s
+WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s AND round = %(round)s AND slab > %(after)s
 ORDER BY slab
 LIMIT %(limit)s
 
 -- parts
 SELECT hour, interval_ms, series, grids, ends, samples, content FROM part
-WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s AND slab = ANY(%(slabs)s::bigint[])
+WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s AND round = %(round)s
+  AND slab > %(after)s AND slab <= %(through)s
 
 -- part_grids
-SELECT hour, grid, times FROM part_grid WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s
+SELECT g.hour, g.grid, g.times FROM part_grid g
+JOIN unnest(%(hours)s::integer[], %(grids)s::bigint[]) AS wanted (hour, grid)
+    ON g.site_id = %(site_id)s AND g.hour = wanted.hour AND g.grid = wanted.grid
+WHERE g.hour >= %(begin)s AND g.hour < %(end)s
 
 -- chunks
 SELECT series_id, interval_ms, samples, grid, content FROM chunk
@@ -31,10 +40,6 @@ SELECT grid, times FROM chunk_grid WHERE site_id = %(site_id)s AND day = %(day)s
 -- metrics
 SELECT series_id, metric.name FROM series JOIN metric USING (metric_id)
 WHERE site_id = %(site_id)s AND series_id = ANY(%(series)s::bigint[])
-
--- delete_parts
-DELETE FROM part
-WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s AND slab = ANY(%(slabs)s::bigint[])
 
 -- delete_chunks
 DELETE FROM chunk WHERE site_id = %(site_id)s AND day = %(day)s AND series_id = ANY(%(series)s::bigint[])
@@ -55,8 +60,8 @@ COPY rollup (
     site_id, series_id, day, samples, first_at, last_at, first, last, min, max, sum, increase, covered, resets, starts, held
 ) FROM STDIN (FORMAT BINARY)
 
--- delete_part_grids
-DELETE FROM part_grid WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s
+-- move
+UPDATE part_day SET slab = %(through)s WHERE site_id = %(site_id)s AND day = %(day)s
 
 -- finish
-DELETE FROM part_day WHERE site_id = %(site_id)s AND day = %(day)s
+UPDATE part_day SET merging = round, slab = -1, changed_at = now() WHERE site_id = %(site_id)s AND day = %(day)s

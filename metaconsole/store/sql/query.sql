@@ -31,7 +31,7 @@ WHERE l.kind = 1 AND l.source_id = ANY(%(sources)s::bigint[])
 SELECT p.hour, s.series_id, p.grids[s.place], p.samples[s.place],
        substring(p.content FROM coalesce(p.ends[s.place - 1], 0) + 1
                            FOR p.ends[s.place] - coalesce(p.ends[s.place - 1], 0)) AS piece
-FROM part p
+FROM unmerged_part p
 CROSS JOIN LATERAL unnest(p.series) WITH ORDINALITY AS s (series_id, place)
 WHERE p.site_id = %(site)s AND p.slab = ANY(%(slabs)s::bigint[]) AND p.hour BETWEEN %(first)s AND %(last)s
   AND s.series_id = ANY(%(series)s::bigint[])

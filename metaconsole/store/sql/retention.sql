@@ -72,8 +72,19 @@ UPDATE compaction SET seen = greatest(seen, lost.ordinal)
 FROM (SELECT site_id, satellite_id, max(ordinal) AS ordinal FROM {piece} GROUP BY site_id, satellite_id) AS lost
 WHERE compaction.site_id = lost.site_id AND compaction.satellite_id = lost.satellite_id
 
+-- needs_parts
+-- Whether days have parts that are not merged, or that somebody may still read who began before they were.
+SELECT EXISTS (
+    SELECT FROM part_day
+    WHERE day >= %(begin)s AND day < %(end)s AND (waits OR round > merging OR changed_at > %(before)s)
+)
+
+-- hold_days
+-- Whoever writes parts has written to this table before, in the same transaction.
+LOCK TABLE part_day IN SHARE ROW EXCLUSIVE MODE
+
 -- forget_days
-DELETE FROM part_day WHERE day < %(day)s
+DELETE FROM part_day WHERE day >= %(begin)s AND day < %(end)s
 
 -- page_of_metrics
 SELECT series_id FROM series
@@ -112,8 +123,10 @@ WHERE quarantine.site_id = %(site_id)s AND quarantine.satellite_id = old.satelli
 SELECT series_id, first_seen < %(before)s
        AND NOT EXISTS (SELECT FROM chunk WHERE chunk.site_id = page.site_id AND chunk.series_id = page.series_id)
        AND NOT EXISTS (SELECT FROM rollup WHERE rollup.site_id = page.site_id AND rollup.series_id = page.series_id)
-       AND NOT EXISTS (SELECT FROM part WHERE part.site_id = page.site_id AND part.slab = page.series_id / %(slab)s
-                                              AND page.series_id = ANY(part.series)) AS silent
+       AND NOT EXISTS (
+           SELECT FROM unmerged_part part WHERE part.site_id = page.site_id AND part.slab = page.series_id / %(slab)s
+                                            AND page.series_id = ANY(part.series)
+       ) AS silent
 FROM (
     SELECT site_id, series_id, first_seen FROM series
     WHERE site_id = %(site_id)s AND series_id > %(after)s ORDER BY series_id LIMIT %(limit)s
@@ -130,8 +143,10 @@ DELETE FROM series
 WHERE site_id = %(site_id)s AND series_id = ANY(%(series)s::bigint[])
   AND NOT EXISTS (SELECT FROM chunk WHERE chunk.site_id = series.site_id AND chunk.series_id = series.series_id)
   AND NOT EXISTS (SELECT FROM rollup WHERE rollup.site_id = series.site_id AND rollup.series_id = series.series_id)
-  AND NOT EXISTS (SELECT FROM part WHERE part.site_id = series.site_id AND part.slab = series.series_id / %(slab)s
-                                         AND series.series_id = ANY(part.series))
+  AND NOT EXISTS (
+      SELECT FROM unmerged_part part WHERE part.site_id = series.site_id AND part.slab = series.series_id / %(slab)s
+                                       AND series.series_id = ANY(part.series)
+  )
   AND series_id NOT IN (SELECT unnest(series_ids) FROM epoch_series WHERE site_id = %(site_id)s)
   AND NOT EXISTS (
       SELECT FROM satellite

@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -14,8 +16,9 @@ from fixtures.log import Site
 from metaconsole.readers.base import ReaderLoop
 from metaconsole.readers.compactor import GRACE_MS, Compactor
 from metaconsole.readers.merger import Merger
-from metaconsole.store import compaction
+from metaconsole.store import compaction, merging
 from metaconsole.store.database import AsyncConnection, UnavailableError, connected
+from metaconsole.store.retention import PARTS_STAY, drop_merged_parts
 from shared.columns import encode
 from shared.pb import telemetry_pb2 as pb
 
@@ -122,7 +125,7 @@ def test_every_sample_is_in_one_place_at_any_moment(site: Site, seed: int) -> No
                 chunks = list(in_chunks(plain, site.site_id))
                 assert not list(hot(plain, site.site_id))
                 assert not list(in_parts(plain, site.site_id))
-                assert plain.execute("SELECT count(*) FROM part_day").fetchone() == (0,)
+                assert plain.execute("SELECT count(*) FROM part_day WHERE waits OR round > merging").fetchone() == (0,)
             assert len(chunks) == len({(series, at) for series, at, _ in chunks})
             assert {(series, at): value for series, at, value in chunks} == largest(made.stored)
 
@@ -264,6 +267,96 @@ def test_what_comes_late_for_a_merged_day_is_merged_into_it(site: Site) -> None:
     asyncio.run(scenario())
 
 
+def test_what_comes_during_a_merge_waits_for_the_next_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metaconsole.readers.merger.SLABS", 1)
+    day = START // DAY
+
+    async def scenario() -> None:
+        async with connected(site.url, application="test") as connection:
+            feed = await Feed(site.site_id, site.satellites[0]).open(connection, "source", [GAUGE], 48)
+            series = [feed.series[GAUGE, guest] for guest in range(48)]
+            stored: Counter[Sample] = Counter()
+
+            async def append(at: int) -> None:
+                await feed.append(connection, [feed.frame([at], [block(GAUGE, series, [1.0] * 48)])])
+                stored.update((one, at, 1.0) for one in series)
+
+            def progress() -> list[tuple[object, ...]]:
+                assert everything(site.url, site.site_id) == stored
+                return site.rows("SELECT waits, round, merging FROM part_day")
+
+            for hour in range(3):
+                await append(START + hour * HOUR)
+            await compact(connection, site.url, START + DAY)
+            assert progress() == [(True, 0, 0)]
+            merger = Merger(site.url, quiet_seconds=0, now_ms=START + 3 * DAY)
+            merged = await merger._merge(connection, merging.Day(site.site_id, day))
+            assert 0 < merged <= 16
+            assert progress() == [(False, 1, 0)]
+            # Of slabs that are merged and of slabs that are not, in an hour that has parts and in one that has none.
+            for minute in (30, 500):
+                await append(START + minute * 60_000)
+            await compact(connection, site.url, START + 2 * DAY)
+            assert progress() == [(True, 1, 0)]
+            # A merge that was begun goes on, however new the new parts are.
+            hasty = Merger(site.url, now_ms=START + 3 * DAY)
+            assert await hasty.look(connection) == 48 - merged
+            assert progress() == [(True, 1, 1)]
+            assert await hasty.look(connection) == 0
+            with psycopg.connect(site.url) as plain:
+                assert len(list(in_parts(plain, site.site_id))) == 2 * 48
+                assert len(list(in_chunks(plain, site.site_id))) == 3 * 48
+            assert await merger.look(connection) == 48
+            assert progress() == [(False, 2, 2)]
+            with psycopg.connect(site.url) as plain:
+                assert Counter(in_chunks(plain, site.site_id)) == stored
+
+    asyncio.run(scenario())
+
+
+def test_the_second_satellite_of_a_step_may_be_the_first_of_its_day(site: Site) -> None:
+    async def scenario() -> None:
+        async with connected(site.url, application="test") as connection:
+            for day, satellite in enumerate(sorted(site.satellites)):
+                feed = await Feed(site.site_id, satellite).open(connection, "source", [GAUGE], 1)
+                one = block(GAUGE, [feed.series[GAUGE, 0]], [1.0])
+                await feed.append(connection, [feed.frame([START + day * DAY], [one])])
+            before = everything(site.url, site.site_id)
+            await compact(connection, site.url, START + 10 * DAY)
+            assert len(before) == len(site.satellites)
+            assert everything(site.url, site.site_id) == before
+            with psycopg.connect(site.url) as plain:
+                assert not list(hot(plain, site.site_id))
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_after_the_parts_were_dropped_makes_a_piece_again(site: Site) -> None:
+    async def scenario() -> None:
+        async with connected(site.url, application="test") as connection:
+            feed = await Feed(site.site_id, site.satellites[0]).open(connection, "source", [GAUGE], 2)
+            series = [feed.series[GAUGE, guest] for guest in range(2)]
+            reader = Compactor(site.url, START + 2 * DAY)
+            await reader.prepare(connection)
+            stored: Counter[Sample] = Counter()
+            for minute in range(3):
+                at = START + minute * 60_000
+                await feed.append(connection, [feed.frame([at], [block(GAUGE, series, [1.0, 2.0])])])
+                stored.update({(series[0], at, 1.0): 1, (series[1], at, 2.0): 1})
+                # The same process, which has seen the piece of the day.
+                site.rows("UPDATE compaction SET through_ms = 0")
+                assert await ReaderLoop(site.url, reader).look(connection) == 1
+                assert site.rows("SELECT count(*), min(round) FROM unmerged_part") == [(1, 0)]
+                assert everything(site.url, site.site_id) == stored
+                assert await merge(connection, site.url, START + 3 * DAY) == 2
+                assert everything(site.url, site.site_id) == stored
+                dropped = await drop_merged_parts(connection, datetime.now(UTC) + 2 * PARTS_STAY)
+                assert any(name.startswith("part_2024") for name in dropped)
+                assert everything(site.url, site.site_id) == stored
+
+    asyncio.run(scenario())
+
+
 def test_a_hole_in_the_log_stops_the_compactor_of_that_satellite_loudly(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -324,9 +417,9 @@ def test_a_source_larger_than_memory_allows_is_done_metric_by_metric(
     written = []
     original = compaction.write_parts
 
-    async def counted(connection: AsyncConnection, site_id: int, hours: compaction.Hours, grids: object) -> int:
-        written.append(len(hours.series))
-        return await original(connection, site_id, hours, grids)  # type: ignore[arg-type]
+    async def counted(*arguments: Any) -> int:
+        written.append(len(arguments[3].series))
+        return await original(*arguments)
 
     monkeypatch.setattr(compaction, "write_parts", counted)
 

@@ -17,7 +17,6 @@ from metaconsole.store.partitions import (
     drop,
     ensure_day_partitions,
     ensure_log_partitions,
-    is_empty,
     list_partitions,
     log_partitions,
 )
@@ -26,7 +25,7 @@ from metaconsole.store.partitions import (
 EVE = datetime(2031, 12, 30, 23, 50, tzinfo=UTC)
 LOG_ROW = """INSERT INTO log (site_id, satellite_id, ordinal, received_at, epoch, sequence, lane, kind, first_ms,
     last_ms, payload) VALUES (1, gen_random_uuid(), 1, %s::timestamptz, gen_random_uuid(), 1, 1, 1, 1, 1, '')"""
-PART_ROW = "INSERT INTO part VALUES (1, 1, %s, 10000, " + "'{}', " * 15 + "NULL, '')"
+PART_ROW = "INSERT INTO part VALUES (1, 1, %s, 0, 10000, " + "'{}', " * 15 + "NULL, '')"
 
 
 def ensure_log(url: str, now: datetime) -> list[str]:
@@ -161,18 +160,17 @@ def test_a_long_read_delays_only_the_drop_never_an_insert(database_url: str, mon
         assert connection.execute("SELECT count(*) FROM log").fetchone() == (written,)
 
 
-def test_a_piece_that_got_a_row_is_not_dropped_as_empty(database_url: str) -> None:
-    day = 22_645
-    ensure_days(database_url, day)
-    [piece] = pieces(database_url, "part_20320101")
-
-    async def scenario() -> bool:
-        async with connected(database_url, application="test") as connection:
-            return await drop(connection, [piece], lambda connection: is_empty(connection, piece))
-
+def test_no_vacuum_comes_for_what_was_only_inserted_and_goes_soon(database_url: str) -> None:
+    ensure_days(database_url, 22_645)
+    ensure_log(database_url, EVE)
     with psycopg.connect(database_url) as connection:
-        connection.execute(PART_ROW, (day * 24,))
-    assert not asyncio.run(scenario())
-    with psycopg.connect(database_url) as connection:
-        connection.execute("DELETE FROM part")
-    assert asyncio.run(scenario())
+        found = connection.execute(
+            """SELECT inhparent::regclass::text, count(*) FROM pg_inherits
+               JOIN pg_class piece ON piece.oid = inhrelid
+               JOIN pg_class toast ON toast.oid = piece.reltoastrelid
+               WHERE piece.relname > 'log_2031' AND piece.relname ~ '203[12]'
+                 AND '{autovacuum_vacuum_insert_threshold=-1}' = piece.reloptions
+                 AND '{autovacuum_vacuum_insert_threshold=-1}' = toast.reloptions
+               GROUP BY 1 ORDER BY 1"""
+        ).fetchall()
+    assert found == [("log", 49), ("part", 1), ("part_grid", 1)]

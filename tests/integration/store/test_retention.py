@@ -8,9 +8,11 @@ import psycopg
 import pytest
 from fixtures.log import Site
 
-from metaconsole.store.database import connected
+from metaconsole.store import compaction, partitions
+from metaconsole.store.database import AsyncConnection, connect, connected
 from metaconsole.store.partitions import ensure_day_partitions, ensure_log_partitions
 from metaconsole.store.retention import drop_merged_parts, drop_read_log
+from metaconsole.store.sites import ensure_site
 
 START = datetime(2031, 12, 30, 10, 0, tzinfo=UTC)
 LATER = START + timedelta(hours=5)
@@ -78,8 +80,8 @@ def test_the_log_stays_until_compactor_and_facts_have_passed_every_satellite(log
     log.read("facts", log.one, 2)
     assert log.drop() == []
     log.read("facts", log.one, 4)
-    assert log.drop(START + timedelta(hours=5, minutes=30)) == [12]  # 13 ended less than 2 hours ago
-    assert log.drop(START + timedelta(hours=6)) == [13]
+    assert log.drop(START + timedelta(hours=4, minutes=19)) == [12]  # 13 ended less than 20 minutes ago
+    assert log.drop(START + timedelta(hours=4, minutes=20)) == [13]
 
 
 def test_another_reader_holds_the_log_for_a_week_and_is_then_forgotten(log: LogOfHours) -> None:
@@ -117,27 +119,99 @@ def test_a_log_that_is_too_old_goes_unread_as_a_gap_and_its_readers_go_on_behind
     assert {row[0] for row in log.site.rows("SELECT ordinal FROM reader_position")} == {4}
 
 
-def test_parts_go_when_they_are_merged_and_their_day_is_over(site: Site) -> None:
-    day = int(START.timestamp()) // 86_400
+DAY = int(START.timestamp()) // 86_400
+NOTHING = ", ".join(["'{}'"] * 15)
 
-    def drop(days: int) -> list[str]:
+
+class PartsOfADay:
+    """A piece with a part of each of two sites, and one of the day after without."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        with connect(site.url) as connection:
+            self.sites = [site.site_id, ensure_site(connection, "other")]
+        asyncio.run(self._make())
+        for site_id in self.sites:
+            self.write(site_id)
+
+    async def _make(self) -> None:
+        async with connected(self.site.url, application="test") as connection:
+            await ensure_day_partitions(connection, [DAY, DAY + 1])
+
+    def write(self, site_id: int) -> None:
+        self.site.rows(f"INSERT INTO part_day VALUES ({site_id}, {DAY}, '{START}')")
+        self.site.rows(f"INSERT INTO part VALUES ({site_id}, 1, {DAY * 24}, 0, 10000, {NOTHING}, NULL, '')")
+        self.site.rows(f"INSERT INTO part_grid VALUES ({site_id}, {DAY * 24}, 1, '')")
+
+    def begin(self, site_id: int) -> None:
+        self.site.rows(f"UPDATE part_day SET waits = false, round = merging + 1 WHERE site_id = {site_id}")
+
+    def finish(self, site_id: int, at: datetime) -> None:
+        self.site.rows(f"UPDATE part_day SET merging = round, changed_at = '{at}' WHERE site_id = {site_id}")
+
+    def drop(self, now: datetime) -> list[str]:
         async def run() -> list[str]:
-            async with connected(site.url, application="test") as connection:
-                return await drop_merged_parts(connection, datetime.fromtimestamp((day + days) * 86_400, UTC))
+            async with connected(self.site.url, application="test") as connection:
+                return await drop_merged_parts(connection, now)
 
         return [name for name in asyncio.run(run()) if "_2031" in name]
 
-    async def prepare() -> None:
-        async with connected(site.url, application="test") as connection:
-            await ensure_day_partitions(connection, [day, day + 1])
 
-    asyncio.run(prepare())
-    nothing = ", ".join(["'{}'"] * 15)
-    site.rows(f"INSERT INTO part VALUES ({site.site_id}, 1, {day * 24}, 10000, {nothing}, NULL, '')")
-    site.rows(f"INSERT INTO part_grid VALUES ({site.site_id}, {day * 24}, 1, '')")
-    assert drop(2) == []
-    assert drop(3) == []  # not merged yet
-    site.rows("DELETE FROM part")
-    assert drop(2) == []
-    assert drop(3) == ["part_20311230", "part_grid_20311230"]
-    assert drop(4) == ["part_20311231", "part_grid_20311231"]
+@pytest.fixture
+def parts(site: Site, monkeypatch: pytest.MonkeyPatch) -> PartsOfADay:
+    monkeypatch.setattr(partitions, "PAUSE_SECONDS", 0.05)
+    return PartsOfADay(site)
+
+
+def test_parts_go_when_their_day_is_over_and_merged_at_every_site(parts: PartsOfADay) -> None:
+    over = datetime.fromtimestamp((DAY + 1) * 86_400, UTC)
+    long_after = over + timedelta(hours=20)
+    assert parts.drop(long_after) == []  # both wait
+    for site_id in parts.sites:
+        parts.begin(site_id)
+    assert parts.drop(long_after) == []
+    merged = over + timedelta(hours=1)
+    parts.finish(parts.sites[0], merged)
+    assert parts.drop(long_after) == []  # the other one's merge is under way
+    parts.finish(parts.sites[1], merged + timedelta(hours=1))
+    assert parts.drop(merged + timedelta(hours=1, minutes=9)) == []  # somebody may still be about to read them
+    assert parts.site.rows("SELECT count(*) FROM part") == [(2,)]
+    assert parts.drop(merged + timedelta(hours=1, minutes=10)) == ["part_20311230", "part_grid_20311230"]
+    assert parts.site.rows("SELECT count(*) FROM part_day") == [(0,)]
+    # Nothing ever came on the day after.
+    assert parts.drop(over + timedelta(days=1)) == []
+    assert parts.drop(over + timedelta(days=1, minutes=10)) == ["part_20311231", "part_grid_20311231"]
+
+
+def test_parts_of_the_running_day_stay_even_when_they_are_merged(parts: PartsOfADay) -> None:
+    for site_id in parts.sites:
+        parts.begin(site_id)
+        parts.finish(site_id, START)
+    assert parts.drop(START + timedelta(hours=10)) == []
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a day that is merged", "a day without parts"])
+def test_parts_stay_while_somebody_is_about_to_write_some(parts: PartsOfADay, known: bool) -> None:
+    for site_id in parts.sites:
+        parts.begin(site_id)
+        parts.finish(site_id, START)
+    if not known:
+        parts.site.rows("DELETE FROM part_day")
+    now = START + timedelta(days=2)
+
+    async def touch(connection: AsyncConnection) -> None:
+        assert await compaction.touch_days(connection, parts.sites[0], [DAY]) == {DAY: int(known)}
+
+    async def scenario(*, commits: bool) -> list[str]:
+        async with connected(parts.site.url, application="test") as connection:
+            await touch(connection)
+            dropped = await asyncio.to_thread(parts.drop, now)
+            await (connection.commit() if commits else connection.rollback())
+            return dropped
+
+    assert asyncio.run(scenario(commits=False)) == []
+    assert asyncio.run(scenario(commits=True)) == []
+    assert parts.drop(now) == ["part_20311231", "part_grid_20311231"]  # of the other day
+    assert parts.site.rows("SELECT waits, round, merging FROM part_day ORDER BY waits DESC LIMIT 1") == [
+        (True, int(known), int(known))
+    ]

@@ -167,9 +167,10 @@ def test_a_series_leaves_with_its_last_row_unless_a_map_or_the_log_may_know_it(h
     )
     parted = one.series["parted", GAUGE]
     world.connection.execute(
-        "INSERT INTO part VALUES (%s, %s, %s, 10000, %s, " + ", ".join(["'{}'"] * 15) + ", '')",
+        "INSERT INTO part VALUES (%s, %s, %s, 0, 10000, %s, " + ", ".join(["'{}'"] * 15) + ", '')",
         (one.site_id, parted // 16, (TODAY - 1) * 24, [parted]),
     )
+    world.connection.execute("INSERT INTO part_day VALUES (%s, %s)", (one.site_id, TODAY - 1))
     for site in (one, two):
         world.connection.execute(
             "DELETE FROM chunk WHERE site_id = %s AND series_id = %s", (site.site_id, site.series["guest", GAUGE])
@@ -197,6 +198,9 @@ def test_a_series_leaves_with_its_last_row_unless_a_map_or_the_log_may_know_it(h
     world.connection.execute("DELETE FROM rollup WHERE series_id = %s", (one.series["guest", GAUGE],))
     forget()
     assert everything - known() == {f"logged {GAUGE}", f"guest {GAUGE}"}
+    world.connection.execute("UPDATE part_day SET waits = false, round = 1, merging = 1")  # and chunks expired since
+    forget()
+    assert everything - known() == {f"logged {GAUGE}", f"guest {GAUGE}", f"parted {GAUGE}"}
     assert world.one("SELECT count(*) FROM series WHERE site_id = %s", two.site_id) == 2
 
 

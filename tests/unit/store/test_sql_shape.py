@@ -11,7 +11,7 @@ from sqlglot.errors import SqlglotError
 from metaconsole.store.distribute import DISTRIBUTED
 from metaconsole.store.sql import statements
 
-_DISTRIBUTED: Final = frozenset(DISTRIBUTED)
+_DISTRIBUTED: Final = frozenset({*DISTRIBUTED, "unmerged_part"})  # a view of two of them
 _KEYED: Final = frozenset({"site", "role_binding", "retention"})  # have a site_id, and are on every server
 _NAMED: Final = {"piece": "log"}  # what stands as {name} in a statement
 # Statements that sqlglot does not know, and parts of statements. None of them joins anything.
@@ -22,7 +22,7 @@ NOT_PARSED: Final = {
     "merging.copy_chunks": "COPY",
     "merging.copy_rollups": "COPY",
     "partitions.attach": "ALTER TABLE … ATTACH PARTITION",
-    "partitions.hold_writers": "LOCK TABLE",
+    "retention.hold_days": "LOCK TABLE",
     "stats.measure_chunk": "columns of `scan`",
     "stats.measure_log": "columns of `scan`",
     "stats.measure_none": "columns of `scan`",
