@@ -32,17 +32,17 @@ async def run(url: str, late_samples: int, days_ahead: int) -> None:
     hurry(merger, LOOK_SECONDS=LOOK_SECONDS, SLABS=8)
     loop = ReaderLoop(url, compactor.Compactor(url), LOOK_SECONDS)
     now_ms = time.time_ns() // 1_000_000 + days_ahead * DAY_MS
-    await first_of(loop.run(), merger.Merger(url, quiet_seconds=0, now_ms=now_ms).run(), drop(url, now_ms))
+    await first_of(loop.run(), merger.Merger(url, quiet_seconds=0, now_ms=now_ms).run(), drop(url, days_ahead))
 
 
-async def drop(url: str, now_ms: int) -> None:
+async def drop(url: str, days_ahead: int) -> None:
     """Drop the parts of merged days every second."""
     hurry(retention, PARTS_STAY=timedelta(0))
     while True:
         with suppress(UnavailableError):  # as keep_storage does, it tries again
             async with connected(url, application="nephoscope storage") as connection:
                 while True:
-                    await retention.drop_merged_parts(connection, datetime.fromtimestamp(now_ms / 1000, UTC))
+                    await retention.drop_merged_parts(connection, datetime.now(UTC) + timedelta(days=days_ahead))
                     await asyncio.sleep(DROP_SECONDS)
         await asyncio.sleep(DROP_SECONDS)
 

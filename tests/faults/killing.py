@@ -25,10 +25,7 @@ GATEWAY_POINTS: Final = tuple(
     f"{place}.{side}" for place in ("store.commit", "gateway.ack") for side in ("before", "after")
 )
 READER_POINTS: Final = tuple(f"reader.commit.{side}" for side in ("before", "after"))
-COMPACTOR_POINTS: Final = (
-    *READER_POINTS,
-    *(f"{place}.{side}" for place in ("merger.commit", "retention.drop") for side in ("before", "after")),
-)
+COMPACTOR_POINTS: Final = (*READER_POINTS, *(f"merger.commit.{side}" for side in ("before", "after")))
 PATIENCE: Final = 60.0  # seconds until the log grows again, or a process passes its failpoint
 BURST_SECONDS: Final = 0.8
 LOOK_SECONDS: Final = 0.1  # between two looks into the database, each of which is a connection
