@@ -10,32 +10,29 @@ the rows that also hold later ones stay before the position. Else it waits, unle
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from metaconsole.readers.blocks import runs_of
 from metaconsole.readers.hours import HourPacker
 from metaconsole.store import compaction
 from metaconsole.store.compaction import Row, State
 from metaconsole.store.database import AsyncConnection, connected, transaction
-from metaconsole.store.frames import FORMAT_VERSION, LogKind
+from metaconsole.store.frames import LogKind
 from metaconsole.store.partitions import ensure_day_partitions, lack_day_partitions
 from metaconsole.store.pieces import DAY_MS, HOUR_MS
 from metaconsole.store.positions import Position, advance, enter, hole
-from metaconsole.store.runs import Run
 from metaconsole.store.series import register_metrics
-from shared.batches import spread
 from shared.catalogue import catalogue
-from shared.columns import I64, decode_i64, decode_into, decode_values, dtype_of
-from shared.pb import telemetry_pb2 as pb
+from shared.columns import I64
 
 LOOK_SECONDS: Final = 5.0
 GRACE_MS: Final = 60_000  # after an hour's end, for what is under way
 ROWS: Final = 20_000  # new rows looked at in one step
 LATE_ROWS: Final = 1_000  # new rows after which late samples are counted
 LATE_SAMPLES: Final = 20_000_000  # of them become parts before their hour's turn
-UNIT_SAMPLES: Final = 8_000_000  # decoded at once
+UNIT_SAMPLES: Final = 4_000_000  # decoded at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,10 @@ class _Step:
     def keep(self, row: Row, times: I64) -> I64:
         """Return the places of the instants whose samples are this step's."""
         return np.flatnonzero((times >= self._begin(row)) & (times < self.new.through_ms))
+
+    def first_ms(self, row: Row) -> int:
+        """Return before which instant none of a row's samples is this step's."""
+        return max(row.first_ms, self._begin(row))
 
     def _begin(self, row: Row) -> int:
         return self.old.through_ms if row.ordinal <= self.old.seen else 0
@@ -133,11 +134,11 @@ class Compactor:
         days = sorted({day for row in wanted for day in _days(row, step.new.through_ms)})
         rounds = await compaction.touch_days(connection, position.site_id, days)
         await self._make_partitions(connection, days)
-        for rows, metrics in _units(wanted):
+        for rows, metrics in _units(step, wanted):
             spans = [_span(row, metrics) for row in rows]
             data = await compaction.blocks(connection, position, rows, spans)
             hours = HourPacker()
-            for metric_id, runs in _runs(step, rows, spans, data).items():
+            for metric_id, runs in runs_of(rows, data, metrics, step.keep):
                 hours.add(runs, self._kinds.get(metric_id, "gauge"), rows[-1].interval_ms)
             await compaction.write_parts(connection, position.site_id, rounds, *hours.packed())
 
@@ -163,112 +164,33 @@ def _days(row: Row, through_ms: int) -> range:
     return range(row.first_ms // DAY_MS, (min(row.last_ms, through_ms - 1)) // DAY_MS + 1)
 
 
-def _units(rows: Sequence[Row]) -> Iterator[tuple[list[Row], frozenset[int]]]:
-    """Yield work that fits into memory: the rows of a source's plan, all metrics of it at once or a few."""
-    by_plan: dict[tuple[int | None, int], list[Row]] = {}
+def _units(step: _Step, rows: Sequence[Row]) -> Iterator[tuple[list[Row], frozenset[int]]]:
+    """Yield work that fits into memory: hours of a source's plan, and where one is too much, a few metrics of it."""
+    by_plan: dict[tuple[int | None, int], dict[int, list[Row]]] = {}
     for row in rows:
-        by_plan.setdefault((row.source_id, row.interval_ms), []).append(row)
-    for mine in by_plan.values():
-        metrics = list(dict.fromkeys(metric for row in mine for metric in row.metrics))
-        samples = sum(row.samples for row in mine)
-        at_once = max(1, len(metrics) * UNIT_SAMPLES // max(samples, 1))
-        for begin in range(0, len(metrics), at_once):
-            some = frozenset(metrics[begin : begin + at_once])
-            yield [row for row in mine if not some.isdisjoint(row.metrics)], some
+        plan = by_plan.setdefault((row.source_id, row.interval_ms), {})
+        plan.setdefault(step.first_ms(row) // HOUR_MS, []).append(row)
+    for hours in by_plan.values():
+        unit: list[Row] = []
+        samples = 0
+        for hour in sorted(hours):
+            more = sum(row.samples for row in hours[hour])
+            if unit and samples + more > UNIT_SAMPLES:
+                yield from _split(unit, samples)
+                unit, samples = [], 0
+            unit += hours[hour]
+            samples += more
+        yield from _split(unit, samples)
+
+
+def _split(rows: list[Row], samples: int) -> Iterator[tuple[list[Row], frozenset[int]]]:
+    metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
+    at_once = max(1, len(metrics) * UNIT_SAMPLES // max(samples, 1))
+    for begin in range(0, len(metrics), at_once):
+        some = frozenset(metrics[begin : begin + at_once])
+        yield [row for row in rows if not some.isdisjoint(row.metrics)], some
 
 
 def _span(row: Row, metrics: frozenset[int]) -> tuple[int, int]:
     places = [place for place, metric in enumerate(row.metrics) if metric in metrics]
     return row.offsets[places[0]], row.offsets[places[-1] + 1]
-
-
-class _Columns:
-    """Blocks of one metric with the same series, each at all of its row's instants: a matrix, filled as they come.
-
-    The gateway has checked what is decoded here: values are finite, counts are what they say.
-    """
-
-    def __init__(self, block: pb.Block, instants: int) -> None:
-        self.series = decode_i64(block.series, block.series.count)
-        self._values: npt.NDArray[Any] = np.empty((instants, len(self.series)), dtype_of(block.values))
-        self._times = np.empty(instants, np.int64)
-        self._starts: I64 | None = None
-        self._filled = 0
-
-    def add(self, block: pb.Block, instants: I64, kept: I64) -> None:
-        """Take the samples at the kept ones of the instants."""
-        count, begin = len(self.series), self._filled
-        end = begin + len(kept)
-        if end > len(self._times):
-            self._grow(end)
-        if len(instants) == 1:
-            decode_into(block.values, self._values[begin])
-        else:
-            self._values[begin:end] = decode_values(block.values, count * len(instants)).reshape(count, -1).T[kept]
-        self._times[begin:end] = instants[kept]
-        if block.HasField("starts"):
-            if self._starts is None:
-                self._starts = np.zeros(self._values.shape, np.int64)
-            self._starts[begin:end] = decode_i64(block.starts, count)
-        self._filled = end
-
-    def run(self) -> Run:
-        """Return all of them as one run."""
-        starts = None if self._starts is None else np.ascontiguousarray(self._starts[: self._filled].T)
-        values = np.ascontiguousarray(self._values[: self._filled].T)
-        return Run(self.series, self._times[: self._filled], values, starts)
-
-    def _grow(self, needed: int) -> None:
-        more = max(needed, 2 * len(self._times)) - len(self._times)
-        self._values = np.concatenate([self._values, np.empty((more, len(self.series)), self._values.dtype)])
-        self._times = np.append(self._times, np.empty(more, np.int64))
-        if self._starts is not None:
-            self._starts = np.concatenate([self._starts, np.zeros((more, len(self.series)), np.int64)])
-
-
-def _runs(
-    step: _Step, rows: Sequence[Row], spans: Sequence[tuple[int, int]], data: Sequence[bytes]
-) -> dict[int, list[Run]]:
-    """Decode the blocks of the rows into runs, by metric and type of value."""
-    grids: dict[tuple[int, int, bytes, int], _Columns] = {}
-    runs: dict[int, list[Run]] = {}
-    for row, (begin, end), stored in zip(rows, spans, data, strict=True):
-        column = pb.Column.FromString(row.times)
-        instants = decode_i64(column, column.count)
-        kept = step.keep(row, instants)
-        for place, metric_id in enumerate(row.metrics):
-            if begin <= row.offsets[place] and row.offsets[place + 1] <= end:
-                block = _block(stored[row.offsets[place] - begin : row.offsets[place + 1] - begin])
-                if block.scope != pb.TIME_SCOPE_BATCH:
-                    runs.setdefault(metric_id, []).extend(_scattered(step, row, block, instants))
-                elif len(kept):
-                    key = (metric_id, block.series.count, block.series.data, block.values.type)
-                    if key not in grids:
-                        grids[key] = _Columns(block, len(rows) * len(instants))
-                    grids[key].add(block, instants, kept)
-    for (metric_id, _, _, _), columns in grids.items():
-        runs.setdefault(metric_id, []).append(columns.run())
-    return runs
-
-
-def _block(stored: bytes) -> pb.Block:
-    if stored[0] != FORMAT_VERSION:
-        raise ValueError(f"block format {stored[0]} is not known here: upgrade the compactor")
-    return pb.Block.FromString(stored[1:])
-
-
-def _scattered(step: _Step, row: Row, block: pb.Block, instants: I64) -> Iterator[Run]:
-    """Yield the samples of a block whose series have instants of their own, a run per instant."""
-    ids = decode_i64(block.series, block.series.count)
-    series, times = spread(block, ids, instants)
-    values = decode_values(block.values, len(ids))
-    starts = decode_i64(block.starts, len(ids)) if block.HasField("starts") else None
-    kept = step.keep(row, times)
-    kept = kept[np.lexsort((values[kept], series[kept], times[kept]))]
-    series, times, values = series[kept], times[kept], values[kept]
-    last = np.append((series[1:] != series[:-1]) | (times[1:] != times[:-1]), True)[: len(kept)]
-    edges = np.flatnonzero(np.append(True, times[1:] != times[:-1]))[: len(kept)]
-    for at in np.split(np.arange(len(kept)), edges[1:]):
-        mine = at[last[at]]
-        began = None if starts is None else starts[kept[mine]][:, None]
-        yield Run(series[mine], times[mine[:1]], values[mine][:, None], began)

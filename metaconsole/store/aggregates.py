@@ -155,6 +155,9 @@ def held(times: I64, codes: I64, groups: I64, interval_ms: I64) -> list[dict[int
     where, code = group_of[1:][same], codes[:-1][same]
     found: list[dict[int, float]] = [{} for _ in range(len(groups))]
     if len(where):
+        # A state stays for long: what has to be sorted are its changes.
+        change = np.flatnonzero(np.append(True, (where[1:] != where[:-1]) | (code[1:] != code[:-1])))
+        where, code, length = where[change], code[change], np.add.reduceat(length, change)
         order = np.lexsort((code, where))
         where, code, length = where[order], code[order], length[order]
         edge = np.flatnonzero(np.append(True, (where[1:] != where[:-1]) | (code[1:] != code[:-1])))

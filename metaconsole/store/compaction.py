@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -17,12 +17,13 @@ from metaconsole.store.aggregates import Aggregates
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.frames import LogKind
 from metaconsole.store.pieces import HOUR_MS, SLAB
-from metaconsole.store.positions import Position
+from metaconsole.store.positions import Position, hole
 from metaconsole.store.sql import statements
 from shared.columns import I64
 
 READER: Final = "compactor"
 _DAY: Final = 24  # hours
+BYTES: Final = 16 * 1024 * 1024  # of blocks, fetched at once
 _SQL: Final = statements("compaction")
 
 
@@ -49,6 +50,14 @@ class Row:
     metrics: Sequence[int]
     offsets: Sequence[int]
     times: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where blocks of a row are: data[0] is what stands at `begin` of its payload."""
+
+    data: bytes
+    begin: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +92,7 @@ async def state(connection: AsyncConnection, position: Position) -> State:
 async def new_rows(connection: AsyncConnection, position: Position, after: int, limit: int) -> list[Row]:
     """Return the rows of every kind behind an ordinal, in order."""
     parameters = {**_who(position), "after": after, "received_at": position.received_at, "rows": limit}
-    return _rows(await (await connection.execute(_SQL["new_rows"], parameters)).fetchall())
+    return _rows(await (await connection.cursor(binary=True).execute(_SQL["new_rows"], parameters)).fetchall())
 
 
 async def late_samples(connection: AsyncConnection, position: Position, known: State) -> int:
@@ -107,26 +116,17 @@ async def held_rows(connection: AsyncConnection, position: Position, known: Stat
         "through_ms": known.through_ms,
         "received_at": position.received_at,
     }
-    return _rows(await (await connection.execute(_SQL["held_rows"], parameters)).fetchall())
+    return _rows(await (await connection.cursor(binary=True).execute(_SQL["held_rows"], parameters)).fetchall())
 
 
 async def blocks(
     connection: AsyncConnection, position: Position, rows: Sequence[Row], spans: Sequence[tuple[int, int]]
-) -> list[bytes]:
+) -> list[Stored]:
     """Return of each row the bytes of its payload from the first to the second of its span."""
-    parameters = {
-        **_who(position),
-        "ordinals": [row.ordinal for row in rows],
-        "begins": [begin for begin, _ in spans],
-        "sizes": [end - begin for begin, end in spans],
-        "first": rows[0].ordinal,
-        "last": rows[-1].ordinal,
-        "received_from": min(row.received_at for row in rows),
-        "received_to": max(row.received_at for row in rows),
-    }
-    cursor = connection.cursor(binary=True)
-    found = await (await cursor.execute(_SQL["blocks"], parameters)).fetchall()
-    return [data for _, data in found]
+    found: list[Stored] = []
+    for begin, end in pairwise([0, *_full([end - begin for begin, end in spans]), len(rows)]):
+        found += await _blocks(connection, position, rows[begin:end], spans[begin:end])
+    return found
 
 
 async def received_at(connection: AsyncConnection, position: Position, ordinal: int) -> datetime:
@@ -174,6 +174,36 @@ async def settle(connection: AsyncConnection, position: Position, new: State) ->
     await connection.execute(_SQL["settle"], {**_who(position), "through_ms": new.through_ms, "seen": new.seen})
 
 
+def _full(sizes: Sequence[int]) -> list[int]:
+    """Return where to cut so that what lies between is not much more than BYTES."""
+    spans = np.cumsum(sizes) // BYTES
+    return (np.flatnonzero(np.diff(spans)) + 1).tolist()
+
+
+async def _blocks(
+    connection: AsyncConnection, position: Position, rows: Sequence[Row], spans: Sequence[tuple[int, int]]
+) -> list[Stored]:
+    sizes = [end - begin for begin, end in spans]
+    parameters = {
+        **_who(position),
+        "ordinals": [row.ordinal for row in rows],
+        "begins": [begin for begin, _ in spans],
+        "sizes": sizes,
+        "first": min(row.ordinal for row in rows),
+        "last": max(row.ordinal for row in rows),
+        "received_from": min(row.received_at for row in rows),
+        "received_to": max(row.received_at for row in rows),
+    }
+    cursor = connection.cursor(binary=True)
+    row = await (await cursor.execute(_SQL["blocks"], parameters)).fetchone()
+    assert row is not None  # an aggregate
+    data: bytes = row[0] or b""
+    if len(data) != sum(sizes):
+        raise hole(position, rows[0].ordinal)
+    ends = [0, *accumulate(sizes)]
+    return [Stored(data, begin - at) for at, (begin, _) in zip(ends, spans, strict=False)]
+
+
 def _part_rows(site_id: int, rounds: Mapping[int, int], hours: Hours) -> tuple[bytes, int]:
     slabs = hours.series // SLAB
     order = np.lexsort((hours.series, hours.hours, slabs))
@@ -182,33 +212,41 @@ def _part_rows(site_id: int, rounds: Mapping[int, int], hours: Hours) -> tuple[b
     new_row = np.append(True, (slabs[1:] != slabs[:-1]) | (at[1:] != at[:-1]) | (series[1:] == series[:-1]))
     begins = np.flatnonzero(new_row)
     bounds = [*begins.tolist(), len(order)]
-    found = hours.aggregates.take(order)
+    counts = np.diff(bounds)
     pieces = [hours.pieces[place] for place in order.tolist()]
     lengths = np.array([len(piece) for piece in pieces], np.int64)
     ends = np.cumsum(lengths)
-    before = np.repeat((ends - lengths)[begins], np.diff(bounds))
-    since = at * HOUR_MS
-    data = copying.rows(
-        copying.numbers(np.full(len(begins), site_id), "int8"),
-        copying.numbers(slabs[begins], "int8"),
-        copying.numbers(at[begins], "int4"),
-        copying.numbers(np.array([rounds[day] for day in (at[begins] // _DAY).tolist()], np.int64), "int4"),
-        copying.numbers(hours.intervals[order][begins], "int4"),
-        copying.arrays(series, "int8", bounds),
-        copying.arrays(hours.grids[order], "int8", bounds),
-        copying.arrays(ends - before, "int4", bounds),
-        copying.arrays(found.samples, "int4", bounds),
-        copying.arrays(found.first_ms - since, "int4", bounds),
-        copying.arrays(found.last_ms - since, "int4", bounds),
-        *(copying.arrays(values, "float8", bounds) for values in (found.first, found.last)),
-        *(copying.arrays(values, "float8", bounds) for values in (found.min, found.max, found.sum, found.increase)),
-        copying.arrays(found.covered_ms, "int4", bounds),
-        copying.arrays(found.resets, "int4", bounds),
-        copying.arrays(found.start_ms, "int8", bounds),
-        copying.jsonbs(_held([hours.held[place] for place in order.tolist()], bounds)),
-        copying.byteas(b"".join(pieces[begin:end]) for begin, end in pairwise(bounds)),
-    )
-    return data, len(begins)
+    ends -= np.repeat((ends - lengths)[begins], counts)
+    found = hours.aggregates.take(order)
+    fixed: list[bytes] = [b""] * len(begins)
+    for count in np.unique(counts).tolist():  # rows of as many series are as long up to here
+        alike = np.flatnonzero(counts == count)
+        first = begins[alike]
+        every = first[:, None] + np.arange(count)
+        since = at[every] * HOUR_MS
+        records = copying.records(
+            (np.full(len(first), site_id), "int8"),
+            (slabs[first], "int8"),
+            (at[first], "int4"),
+            (np.array([rounds[day] for day in (at[first] // _DAY).tolist()], np.int64), "int4"),
+            (hours.intervals[order[first]], "int4"),
+            (series[every], "int8"),
+            (hours.grids[order[every]], "int8"),
+            (ends[every], "int4"),
+            (found.samples[every], "int4"),
+            (found.first_ms[every] - since, "int4"),
+            (found.last_ms[every] - since, "int4"),
+            *((values[every], "float8") for values in (found.first, found.last, found.min, found.max, found.sum)),
+            (found.increase[every], "float8"),
+            (found.covered_ms[every], "int4"),
+            (found.resets[every], "int4"),
+            (found.start_ms[every], "int8"),
+        )
+        for place, record in zip(alike.tolist(), records, strict=True):
+            fixed[place] = record
+    held = copying.jsonbs(_held([hours.held[place] for place in order.tolist()], bounds))
+    contents = copying.byteas(b"".join(pieces[begin:end]) for begin, end in pairwise(bounds))
+    return copying.rows(22, fixed, held, contents), len(begins)
 
 
 def _held(held: Sequence[dict[int, float] | None], bounds: Sequence[int]) -> list[str | None]:

@@ -1,16 +1,14 @@
-"""Rows for COPY … (FORMAT BINARY), built by numpy a column at a time: a dump per element would cost more than the rest.
+"""Rows for COPY … (FORMAT BINARY), built by numpy many at a time: a dump per element would cost more than the rest.
 
-A column is a list with the bytes of each row's field, its length before it. The one promise: `rows` of columns of equal
-length is what PostgreSQL's documentation of COPY calls the binary format, and the arrays are what array_recv takes.
+A column is a list with the bytes of each row's field, its length before it; `records` makes one of several fields.
+The one promise: `rows` of columns of equal length is what PostgreSQL's documentation of COPY calls the binary format,
+and the arrays are what array_recv takes.
 """
 
-import struct
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from shared.columns import F64, I64
 
@@ -18,31 +16,31 @@ Column: TypeAlias = Sequence[bytes]
 NULL: Final = b"\xff\xff\xff\xff"
 _HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-_INT4: Final = (23, np.dtype([("length", ">i4"), ("value", ">i4")]))
-_INT8: Final = (20, np.dtype([("length", ">i4"), ("value", ">i8")]))
-_FLOAT8: Final = (701, np.dtype([("length", ">i4"), ("value", ">f8")]))
-_ELEMENTS: Final = {"int4": _INT4, "int8": _INT8, "float8": _FLOAT8}
+_KINDS: Final = {"int4": (23, ">i4"), "int8": (20, ">i8"), "float8": (701, ">f8")}
 
 
-def numbers(values: I64 | F64, kind: str) -> Column:
-    """Return a column of numbers; kind is int4, int8 or float8."""
-    _, element = _ELEMENTS[kind]
-    data, size = _elements(values, element), element.itemsize
+def records(*fields: tuple[F64 | I64 | None, str]) -> Column:
+    """Return fields that take as many bytes in each row, side by side: values and their kind, int4, int8 or float8.
+
+    A one-dimensional array holds a number per row, a matrix an array per row; None is null in each row.
+    """
+    names = [f"f{place}" for place in range(len(fields))]
+    parts: list[tuple[str, Any]] = [(name, _part(*field)) for name, field in zip(names, fields, strict=True)]
+    table = np.empty(next(len(values) for values, _ in fields if values is not None), parts)
+    for name, (values, kind) in zip(names, fields, strict=True):
+        if values is None:
+            table[name]["length"] = -1
+            continue
+        oid, element = _KINDS[kind]
+        size = np.dtype(element).itemsize
+        if values.ndim == 1:
+            table[name]["length"], table[name]["value"] = size, values
+            continue
+        count = values.shape[1]
+        table[name]["head"] = (20 + count * (4 + size), 1, 0, oid, count, 1)
+        table[name]["elements"]["length"], table[name]["elements"]["value"] = size, values
+    data, size = table.tobytes(), table.itemsize
     return [data[at : at + size] for at in range(0, len(data), size)]
-
-
-def arrays(values: I64 | F64, kind: str, bounds: Sequence[int]) -> Column:
-    """Return a column of one-dimensional arrays: that of row i holds values[bounds[i]:bounds[i + 1]]."""
-    oid, element = _ELEMENTS[kind]
-    data, size = _elements(values, element), element.itemsize
-    heads: dict[int, bytes] = {}
-    column = []
-    for begin, end in pairwise(bounds):
-        count = end - begin
-        if (head := heads.get(count)) is None:
-            head = heads[count] = struct.pack(">iiiiii", 20 + count * size, 1, 0, oid, count, 1)
-        column.append(head + data[begin * size : end * size])
-    return column
 
 
 def byteas(values: Iterable[bytes]) -> Column:
@@ -59,14 +57,14 @@ def jsonbs(values: Iterable[str | None]) -> Column:
     return column
 
 
-def rows(*columns: Column) -> bytes:
-    """Return the whole stream of rows."""
-    head = len(columns).to_bytes(2, "big")
+def rows(count: int, *columns: Column) -> bytes:
+    """Return the whole stream of rows of so many fields each."""
+    head = count.to_bytes(2, "big")
     return b"".join([_HEADER, *(head + b"".join(fields) for fields in zip(*columns, strict=True)), _TRAILER])
 
 
-def _elements(values: I64 | F64, element: npt.DTypeLike) -> bytes:
-    records = np.empty(len(values), element)
-    records["length"] = records.dtype["value"].itemsize
-    records["value"] = values
-    return records.tobytes()
+def _part(values: F64 | I64 | None, kind: str) -> Any:
+    if values is None:
+        return [("length", ">i4")]
+    number = [("length", ">i4"), ("value", _KINDS[kind][1])]
+    return number if values.ndim == 1 else [("head", ">i4", (6,)), ("elements", number, (values.shape[1],))]

@@ -6,6 +6,7 @@ The one promise: rows come in the order of their ordinals and without holes, or 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate, pairwise
 from typing import Any, Final
 from uuid import UUID
 
@@ -85,15 +86,23 @@ async def read_next(connection: AsyncConnection, position: Position, kinds: Coll
         "bytes": BYTES,
     }
     rows = await (await connection.execute(_SQL["read"], parameters)).fetchall()
-    entries = [
-        Entry(position.site_id, position.satellite_id, ordinal, received_at, LogKind(kind), *rest)
-        for ordinal, received_at, kind, *rest in rows
-    ]
-    for expected, entry in enumerate(entries, position.ordinal + 1):
-        if entry.ordinal != expected:
+    for expected, (ordinal, *_) in enumerate(rows, position.ordinal + 1):
+        if ordinal != expected:
             raise hole(position, expected)
-    if not entries:
+    if not rows:
         raise hole(position, position.ordinal + 1)
+    sizes = [size for *_, size in rows]
+    payloads = b""
+    if any(sizes):
+        cursor = connection.cursor(binary=True)
+        found = await (await cursor.execute(_SQL["payloads"], {**parameters, "last": rows[-1][0]})).fetchall()
+        payloads = b"".join(some for (some,) in found)
+    entries = []
+    for row, (begin, end) in zip(rows, pairwise([0, *accumulate(sizes)]), strict=True):
+        ordinal, received_at, kind, interval_ms, offsets, times, _ = row
+        payload = payloads[begin:end]
+        who = position.site_id, position.satellite_id
+        entries.append(Entry(*who, ordinal, received_at, LogKind(kind), interval_ms, offsets, times, payload))
     return entries
 
 

@@ -31,3 +31,21 @@ def numbers(arrays: Sequence[bytes], kind: str, size: int | None = None) -> npt.
     if not (as_told.all() and (found["elements"]["length"] == length - 4).all()):
         raise StoredFormatError(f"an array is not one of {kind}")
     return found["elements"]["value"].ravel().astype(native)
+
+
+def ragged(joined: bytes, kind: str, counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the elements of arrays of several lengths that stand one after the other."""
+    oid, element, native = _KINDS[kind]
+    head, width = np.dtype(list(_HEAD)), 4 + np.dtype(element).itemsize
+    sizes = head.itemsize + counts * width
+    if len(joined) != sizes.sum():
+        raise StoredFormatError(f"arrays do not hold the {counts.sum()} numbers that they should")
+    begins = np.cumsum(sizes) - sizes
+    data = np.frombuffer(joined, np.uint8)
+    heads = data[begins[:, None] + np.arange(head.itemsize)].view(head).ravel()
+    places = np.arange(counts.sum()) * width + np.repeat((np.arange(len(counts)) + 1) * head.itemsize, counts)
+    found = data[places[:, None] + np.arange(width)].view([("length", ">i4"), ("value", element)]).ravel()
+    as_told = (heads["dimensions"] == 1) & (heads["oid"] == oid) & (heads["size"] == counts)
+    if not (as_told.all() and (found["length"] == width - 4).all()):
+        raise StoredFormatError(f"an array is not one of {kind}")
+    return found["value"].astype(native)

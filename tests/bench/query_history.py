@@ -16,7 +16,8 @@ from fixtures.compacted import Feed
 from bench import mix
 from metaconsole.readers.base import ReaderLoop
 from metaconsole.readers.compactor import Compactor
-from metaconsole.readers.merger import LEVEL, Merger, rollup_of
+from metaconsole.readers.days import LEVEL, rollup_of
+from metaconsole.readers.merger import Merger
 from metaconsole.store import merging
 from metaconsole.store.database import AsyncConnection, connect, connected, transaction
 from metaconsole.store.frames import FORMAT_VERSION, CheckedFrame, LogKind, LogRow

@@ -37,14 +37,19 @@ WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal > %(
 ORDER BY ordinal
 
 -- blocks
-SELECT log.ordinal, substring(log.payload FROM wanted.begin + 1 FOR wanted.size)
-FROM log
-JOIN unnest(%(ordinals)s::bigint[], %(begins)s::integer[], %(sizes)s::integer[]) AS wanted (ordinal, begin, size)
-    ON wanted.ordinal = log.ordinal
-WHERE log.site_id = %(site_id)s AND log.satellite_id = %(satellite_id)s
-  AND log.ordinal >= %(first)s AND log.ordinal <= %(last)s
-  AND log.received_at >= %(received_from)s AND log.received_at <= %(received_to)s
-ORDER BY log.ordinal
+-- One value of all rows: a message per row would wake the client up for every 8 KiB of them.
+SELECT string_agg(substring(payload FROM begin + 1 FOR size), '')
+FROM (
+    SELECT log.payload, wanted.begin, wanted.size
+    FROM log
+    JOIN unnest(%(ordinals)s::bigint[], %(begins)s::integer[], %(sizes)s::integer[])
+        WITH ORDINALITY AS wanted (ordinal, begin, size, place)
+        ON wanted.ordinal = log.ordinal
+    WHERE log.site_id = %(site_id)s AND log.satellite_id = %(satellite_id)s
+      AND log.ordinal >= %(first)s AND log.ordinal <= %(last)s
+      AND log.received_at >= %(received_from)s AND log.received_at <= %(received_to)s
+    ORDER BY wanted.place
+) AS block
 
 -- received_at
 SELECT received_at FROM log

@@ -20,7 +20,16 @@ ORDER BY slab
 LIMIT %(limit)s
 
 -- parts
-SELECT hour, interval_ms, series, grids, ends, samples, content FROM part
+-- One value of all rows for each column, since numpy reads them at once; all in the same order, whichever it is.
+SELECT string_agg(int4send(hour), ''), string_agg(int4send(interval_ms), ''),
+       string_agg(int4send(cardinality(series)), ''),
+       string_agg(array_send(series), ''), string_agg(array_send(grids), ''), string_agg(array_send(ends), ''),
+       string_agg(array_send(samples), ''), string_agg(array_send(first_at), ''), string_agg(array_send(first), ''),
+       string_agg(array_send(last_at), ''), string_agg(array_send(last), ''), string_agg(array_send(min), ''),
+       string_agg(array_send(max), ''), string_agg(array_send(sum), ''), string_agg(array_send(starts), ''),
+       string_agg(array_send(increase), ''), string_agg(array_send(covered), ''), string_agg(array_send(resets), ''),
+       jsonb_agg(held), string_agg(content, '')
+FROM part
 WHERE site_id = %(site_id)s AND hour >= %(begin)s AND hour < %(end)s AND round = %(round)s
   AND slab > %(after)s AND slab <= %(through)s
 

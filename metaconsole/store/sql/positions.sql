@@ -38,7 +38,7 @@ FOR UPDATE OF position SKIP LOCKED
 -- read
 SELECT ordinal, received_at, kind, interval_ms, offsets,
        CASE WHEN kind = ANY(%(kinds)s::smallint[]) THEN times ELSE '' END,
-       CASE WHEN kind = ANY(%(kinds)s::smallint[]) THEN payload ELSE '' END
+       CASE WHEN kind = ANY(%(kinds)s::smallint[]) THEN octet_length(payload) ELSE 0 END
 FROM (
     SELECT *, sum(CASE WHEN kind = ANY(%(kinds)s::smallint[]) THEN octet_length(payload) ELSE 0 END)
                   OVER (ORDER BY ordinal) AS bytes
@@ -51,6 +51,18 @@ FROM (
 ) AS counted
 WHERE bytes <= %(bytes)s OR ordinal = %(after)s + 1
 ORDER BY ordinal
+
+-- payloads
+-- One value of sixteen rows: a message per row would wake the client up for every 8 KiB, one of all is copied too often.
+SELECT string_agg(payload, '')
+FROM (
+    SELECT ordinal, payload FROM log
+    WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal > %(after)s AND ordinal <= %(last)s
+      AND received_at >= %(received_at)s::timestamptz - interval '1 hour' AND kind = ANY(%(kinds)s::smallint[])
+    ORDER BY ordinal
+) AS wanted
+GROUP BY ordinal / 16
+ORDER BY ordinal / 16
 
 -- advance
 UPDATE reader_position SET ordinal = %(ordinal)s, received_at = %(received_at)s

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -433,6 +433,36 @@ def test_a_source_larger_than_memory_allows_is_done_metric_by_metric(
             before = everything(site.url, site.site_id)
             await compact(connection, site.url, START + DAY)
             assert written == [10] * len(METRICS)
+            assert everything(site.url, site.site_id) == before
+
+    asyncio.run(scenario())
+
+
+def test_a_backlog_is_done_hour_by_hour(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("metaconsole.readers.compactor.UNIT_SAMPLES", 90)
+    monkeypatch.setattr(compaction, "BYTES", 1_000)  # of blocks: several statements an hour
+    written = []
+    original = compaction.write_parts
+
+    async def counted(
+        connection: AsyncConnection, site_id: int, rounds: Mapping[int, int], hours: compaction.Hours, grids: object
+    ) -> int:
+        written.append(np.unique(hours.hours).tolist())
+        return await original(connection, site_id, rounds, hours, grids)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(compaction, "write_parts", counted)
+
+    async def scenario() -> None:
+        async with connected(site.url, application="test") as connection:
+            feed = await Feed(site.site_id, site.satellites[0]).open(connection, "source", METRICS, 10)
+            # 120 samples an hour are too much at once, but for the two hours with 40.
+            for at in [*range(0, 3 * HOUR, HOUR // 3), 3 * HOUR, 4 * HOUR]:
+                blocks = [block(m, [feed.series[m, guest] for guest in range(10)], [at] * 10) for m in METRICS]
+                await feed.append(connection, [feed.frame([START + at], blocks)])
+            before = everything(site.url, site.site_id)
+            await compact(connection, site.url, START + DAY)
+            first = START // HOUR
+            assert written == [[first]] * 2 + [[first + 1]] * 2 + [[first + 2]] * 2 + [[first + 3, first + 4]]
             assert everything(site.url, site.site_id) == before
 
     asyncio.run(scenario())

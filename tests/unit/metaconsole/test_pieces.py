@@ -1,11 +1,13 @@
 """Pieces and grids come back as they went in, and bytes that are none are refused with a PieceError."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaconsole.store.pieces import FORMAT, PieceError, pack_rows, pack_times, unpack, unpack_times
+from metaconsole.store.pieces import FORMAT, PieceError, pack_rows, pack_times, unpack, unpack_series, unpack_times
 from shared.columns import F64, I64
 
 _INTEGERS = st.integers(-(2**63), 2**63 - 1)
@@ -41,6 +43,22 @@ def test_pieces_come_back(matrix: tuple[F64 | I64, I64 | None], level: int) -> N
             assert began.tolist() == starts[row].tolist()
 
 
+@given(matrices(), st.lists(st.integers(0, 2**32), max_size=4))
+def test_pieces_of_a_series_come_back_one_after_the_other(
+    matrix: tuple[F64 | I64, I64 | None], scales: list[int]
+) -> None:
+    values, starts = matrix
+    row: Any = np.concatenate([values[0], *(values[0] + scale for scale in scales)], dtype=values.dtype)
+    began = np.zeros(len(row), np.int64) if starts is None else np.tile(starts[0], 1 + len(scales))
+    length = values.shape[1]
+    bounds = list(range(0, len(row) + 1, length))
+    pieces = [pack_rows(row[None, at : at + length], began[None, at : at + length], 2)[0] for at in bounds[:-1]]
+    back = np.empty_like(row)
+    told = unpack_series(pieces, bounds, back)
+    assert back.tobytes() == row.tobytes()
+    assert (np.zeros(len(row)) if told is None else told).tolist() == began.tolist()
+
+
 @given(st.lists(_INTEGERS, min_size=1, max_size=50).map(sorted))
 def test_grids_come_back_and_their_name_follows_their_times(times: list[int]) -> None:
     grid = np.array(times, np.int64)
@@ -67,6 +85,23 @@ def test_whatever_the_bytes_are_they_are_a_piece_or_refused(
     assert len(back) == samples
     assert np.isfinite(back).all()
     assert began is None or len(began) == samples
+
+
+@given(matrices(), st.data())
+def test_whatever_stands_among_the_pieces_of_a_series_is_one_or_refused(
+    matrix: tuple[F64 | I64, I64 | None], data: st.DataObject
+) -> None:
+    values, _ = matrix
+    piece = bytearray(pack_rows(values, None, 2)[0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        piece[data.draw(st.integers(5, len(piece) - 1))] = data.draw(st.integers(0, 255))
+    hostile = bytes(piece[: data.draw(st.integers(0, len(piece)))] + data.draw(st.binary(max_size=20)))
+    row = np.empty(2 * values.shape[1], values.dtype)
+    try:
+        unpack_series([hostile, hostile], [0, values.shape[1], len(row)], row)
+    except PieceError:
+        return
+    assert np.isfinite(row).all()
 
 
 @given(st.binary(max_size=60), st.integers(1, 400))
