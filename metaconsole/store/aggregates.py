@@ -121,6 +121,47 @@ def of_rows(times: I64, values: F64, starts: I64 | None, *, counter: bool) -> Ag
     )
 
 
+def of_matrix(
+    times: I64, values: F64, starts: I64 | None, groups: I64, *, counter: bool, only: frozenset[str]
+) -> Aggregates:
+    """Aggregate the groups of each row of a matrix (series, instants), row after row; only a counter's steps count.
+
+    Of min, max and sum those that `only` does not name are left zero.
+    """
+    if not counter:
+        return _of_columns(times, values, groups, only)
+    # A row ends where the next begins: its last step leads out of its last group.
+    count = len(values)
+    flat = (np.arange(count)[:, None] * len(times) + groups).ravel()
+    return of_samples(
+        np.tile(times, count), values.ravel(), None if starts is None else starts.ravel(), flat, counter=True
+    )
+
+
+def _of_columns(times: I64, values: F64, groups: I64, only: frozenset[str]) -> Aggregates:
+    count, ends = len(values), np.append(groups[1:], len(times)) - 1
+    none, zeros = np.zeros(count * len(groups), np.int64), np.zeros(count * len(groups))
+
+    def over(name: str, function: np.ufunc) -> F64:
+        reduced: F64 = function.reduceat(values, groups, axis=1).ravel() if name in only else zeros
+        return reduced
+
+    return Aggregates(
+        samples=np.tile(ends + 1 - groups, count),
+        first_ms=np.tile(times[groups], count),
+        first=values[:, groups].ravel(),
+        last_ms=np.tile(times[ends], count),
+        last=values[:, ends].ravel(),
+        min=over("min", np.minimum),
+        max=over("max", np.maximum),
+        sum=over("sum", np.add),
+        start_ms=none,
+        increase=zeros,
+        covered_ms=none,
+        resets=none,
+    )
+
+
 def combine(parts: Aggregates, groups: I64) -> Aggregates:
     """Combine parts that follow each other in time; group i holds those from groups[i] to groups[i + 1]."""
     if not len(groups):

@@ -1,7 +1,8 @@
 """Compacted samples: those in parts (hours of neighbouring series) and in chunks (days of a series).
 
 The one promise: of a part only the bytes of the series asked for travel, times that series share are decoded once, and
-what a question costs is counted before it is decoded.
+what a question costs is counted before it is decoded. The times, which carry a hash of themselves as their name, are
+kept in the process.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from metaconsole.store.database import Connection
 from metaconsole.store.hot import Compute
+from metaconsole.store.kept import Kept
 from metaconsole.store.pieces import DAY_MS, HOUR_MS, SLAB, unpack, unpack_times
 from metaconsole.store.samples import Budget, QueryTooLargeError, Stretch
 from metaconsole.store.sql import statements
@@ -22,6 +24,8 @@ _SERIES: Final = 500  # whose parts are read at once: they are of few days, but 
 _PIECES: Final = 100_000  # what one statement may return
 _Piece: TypeAlias = tuple[int, int, int, int, bytes]  # hour or day, series, grid, samples, content
 _Grid: TypeAlias = tuple[int, int]  # hour or day, name
+_OVERHEAD: Final = 300  # bytes of what keeps a grid
+_kept: Final[Kept[tuple[str, int, _Grid, int], I64]] = Kept(16 * 1024 * 1024)  # by table, site, name and length
 
 
 def read_parts(
@@ -77,7 +81,13 @@ def read_chunks_of(
     found: list[Stretch] = []
     for begin in range(0, len(days), _CHUNKS):
         some = days[begin : begin + _CHUNKS]
-        values = {"site": site_id, "series": [series for series, _ in some], "days": [day for _, day in some]}
+        values = {
+            "site": site_id,
+            "series": [series for series, _ in some],
+            "days": [day for _, day in some],
+            "first": min(day for _, day in some),
+            "last": max(day for _, day in some),
+        }
         pieces = _fetch(connection, "chunks_of_days", values)
         found += _decoded(connection, site_id, "chunk_grids", pieces, (from_ms, to_ms), budget, compute)
     return found
@@ -104,25 +114,35 @@ def _decoded(
         return []
     samples = sum(piece[3] for piece in pieces)
     budget.spend(samples, samples)
-    lengths = {(when, grid): samples for when, _, grid, samples, _ in pieces}
-    with connection.cursor(binary=True) as cursor:
-        # when is the hour of a part's grid or the day of a chunk's
-        values = {"site": site_id, "whens": [when for when, _ in lengths], "grids": [grid for _, grid in lengths]}
-        stored = {(when, grid): times for when, grid, times in cursor.execute(_SQL[statement], values)}
-    found: list[Stretch] = compute(lambda: _unpacked(pieces, stored, lengths, span))
+    times = _times(connection, site_id, statement, {(when, grid): samples for when, _, grid, samples, _ in pieces})
+    found: list[Stretch] = compute(lambda: _unpacked(pieces, times, span))
     return found
 
 
-def _unpacked(
-    pieces: Sequence[_Piece], stored: dict[_Grid, bytes], lengths: dict[_Grid, int], span: tuple[int, int]
-) -> list[Stretch]:
-    grids = {name: _within(unpack_times(stored[name], samples), span) for name, samples in lengths.items()}
+def _times(connection: Connection, site_id: int, statement: str, lengths: dict[_Grid, int]) -> dict[_Grid, I64]:
+    """Return the times of grids; when is the hour of a part's grid or the day of a chunk's."""
+    found = {grid: _kept.get((statement, site_id, grid, length)) for grid, length in lengths.items()}
+    missing = [grid for grid, times in found.items() if times is None]
+    if missing:
+        whens = [when for when, _ in missing]
+        values = {"site": site_id, "whens": whens, "grids": [grid for _, grid in missing]}
+        with connection.cursor(binary=True) as cursor:
+            stored = cursor.execute(_SQL[statement], {**values, "first": min(whens), "last": max(whens)}).fetchall()
+        for when, name, content in stored:
+            grid = when, name
+            times = found[grid] = unpack_times(content, lengths[grid])
+            _kept.keep((statement, site_id, grid, lengths[grid]), times, _OVERHEAD + times.nbytes)
+    return {grid: times for grid, times in found.items() if times is not None}
+
+
+def _unpacked(pieces: Sequence[_Piece], times: dict[_Grid, I64], span: tuple[int, int]) -> list[Stretch]:
+    within = {grid: _within(instants, span) for grid, instants in times.items()}
     found = []
     for when, series, grid, samples, content in pieces:
-        times, within = grids[when, grid]
-        if len(times):
+        instants, some = within[when, grid]
+        if len(instants):
             values, starts = unpack(content, samples)
-            found.append(Stretch(series, times, values[within], None if starts is None else starts[within]))
+            found.append(Stretch(series, instants, values[some], None if starts is None else starts[some]))
     return found
 
 

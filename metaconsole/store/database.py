@@ -191,9 +191,13 @@ def _parameters(statement_timeout: float, application: str) -> dict[str, Any]:
 
 
 def _for_the_web(statement_timeout: float) -> str:
-    """Return the settings of a pool: to start workers for a statement of a page takes longer than the statement."""
+    """Return the settings of a pool.
+
+    To start workers for a statement of a page takes longer than the statement. A plan made once for all values locks
+    every partition of a year, one made for the values at hand only those of the range asked for.
+    """
     options: str = _parameters(statement_timeout, "")["options"]
-    return f"{options} -c max_parallel_workers_per_gather=0"
+    return f"{options} -c max_parallel_workers_per_gather=0 -c plan_cache_mode=force_custom_plan"
 
 
 def _translated(error: Exception) -> StoreError:

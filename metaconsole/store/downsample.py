@@ -5,7 +5,7 @@ were stored. A step holds the samples from its start to the next one's, end excl
 sample before counts in the step of the later one, so that steps add up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -13,12 +13,20 @@ import numpy as np
 
 from metaconsole.store import aggregates
 from metaconsole.store.aggregates import Aggregates
-from metaconsole.store.samples import Columns
+from metaconsole.store.runs import Run
+from metaconsole.store.samples import Columns, Stretch, aligned
+from metaconsole.store.samples import join as join_samples
 from shared.columns import F64, I64
 
 Aggregate: TypeAlias = Literal["avg", "min", "max", "last", "sum", "rate", "increase"]
 AGGREGATES: Final[tuple[str, ...]] = get_args(Aggregate)
 OF_COUNTERS: Final = frozenset({"rate", "increase"})
+_REDUCED: Final[dict[Aggregate, frozenset[str]]] = {  # what has to be reduced from all samples of a step
+    "avg": frozenset({"sum"}),
+    "sum": frozenset({"sum"}),
+    "min": frozenset({"min"}),
+    "max": frozenset({"max"}),
+}
 LOOKBACK_MS: Final = 60_000  # at least this long before the first step the sample before is looked for
 
 
@@ -50,7 +58,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entries:
-    """Aggregates of spans of series, each within one step, in order of series and time."""
+    """Aggregates of spans of series, each within one step; of each series together and in order of time."""
 
     series: I64
     steps: I64
@@ -67,18 +75,44 @@ def of_columns(columns: Columns, span: Span, cut_ms: int | None = None) -> Entri
     return Entries(columns.series[groups], steps[groups], parts)
 
 
+def of_stretches(found: Iterable[Stretch], span: Span, cut_ms: int | None = None) -> Entries:
+    """Aggregate as of_columns does; what lies on the same instants, as most series of a source do, at once."""
+    runs, rest = aligned(found)
+    some = [_of_run(one, span, cut_ms) for one in runs]
+    if rest or not some:
+        some.append(of_columns(join_samples(rest), span, cut_ms))
+    return some[0] if len(some) == 1 else _concatenated(some)
+
+
+def _of_run(run: Run, span: Span, cut_ms: int | None) -> Entries:
+    steps = span.step_of(run.times)
+    cuts = () if cut_ms is None else (run.times // cut_ms,)
+    groups = _groups(steps, *cuts)
+    counter = span.aggregate in OF_COUNTERS
+    parts = aggregates.of_matrix(
+        run.times, run.values, run.starts, groups, counter=counter, only=_REDUCED.get(span.aggregate, frozenset())
+    )
+    return Entries(np.repeat(run.series, len(groups)), np.tile(steps[groups], len(run.series)), parts)
+
+
+def _concatenated(some: Sequence[Entries]) -> Entries:
+    return Entries(
+        np.concatenate([one.series for one in some]),
+        np.concatenate([one.steps for one in some]),
+        aggregates.concatenate([one.parts for one in some]),
+    )
+
+
 def join(some: Sequence[Entries]) -> Entries:
     """Return one entry per series and step."""
     filled = [one for one in some if len(one.series)]
     if len(filled) < 2 and not (filled and _is_split(filled[0])):
         return filled[0] if filled else some[0]
-    series = np.concatenate([one.series for one in filled])
-    steps = np.concatenate([one.steps for one in filled])
-    parts = aggregates.concatenate([one.parts for one in filled])
-    order = np.lexsort((parts.first_ms, series))
-    series, steps = series[order], steps[order]
+    whole = _concatenated(filled)
+    order = np.lexsort((whole.parts.first_ms, whole.series))
+    series, steps = whole.series[order], whole.steps[order]
     groups = _groups(series, steps)
-    return Entries(series[groups], steps[groups], aggregates.combine(parts.take(order), groups))
+    return Entries(series[groups], steps[groups], aggregates.combine(whole.parts.take(order), groups))
 
 
 def values(entries: Entries, series: I64, span: Span) -> F64:

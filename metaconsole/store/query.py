@@ -101,7 +101,7 @@ def _entries(
             yield some, _with_rollups(connection, site_id, some, found, span, budget, compute)
         else:
             found += read_chunks(connection, site_id, some, span.begin_ms, span.to_ms, budget, compute)
-            yield some, compute(partial(_of_samples, found, span))
+            yield some, compute(partial(downsample.of_stretches, found, span))
         budget.release(sum(len(one.times) for one in found))
 
 
@@ -118,12 +118,8 @@ def _with_rollups(
     stale: I64 = compute(lambda: _days_of(found))
     hours, wrong = rollups.read_rollups(connection, site_id, ids, span, stale)
     found += read_chunks_of(connection, site_id, wrong, span.begin_ms, span.to_ms, budget, compute)
-    entries: Entries = compute(lambda: downsample.join([hours, downsample.of_columns(join(found), span, DAY_MS)]))
+    entries: Entries = compute(lambda: downsample.join([hours, downsample.of_stretches(found, span, DAY_MS)]))
     return entries
-
-
-def _of_samples(found: Iterable[Stretch], span: Span) -> Entries:
-    return downsample.of_columns(join(found), span)
 
 
 def _days_of(stretches: Iterable[Stretch]) -> I64:

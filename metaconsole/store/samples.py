@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from metaconsole.store.runs import Run
 from shared.columns import F64, I64
 
 SAMPLES: Final = 5_000_000  # what one answer may hold
@@ -91,6 +92,41 @@ def empty() -> Columns:
     """Return no samples."""
     nothing = np.empty(0, dtype=np.int64)
     return Columns(nothing, nothing, np.empty(0))
+
+
+def aligned(stretches: Iterable[Stretch]) -> tuple[list[Run], list[Stretch]]:
+    """Return matrices of the series whose stretches lie on the same instants, one after the other, and the rest."""
+    of_series: dict[int, list[Stretch]] = {}
+    for one in stretches:
+        of_series.setdefault(one.series, []).append(one)
+    alike: dict[tuple[int, ...], list[list[Stretch]]] = {}
+    for some in of_series.values():
+        some.sort(key=lambda one: int(one.times[0]))
+        alike.setdefault(tuple(id(one.times) for one in some), []).append(some)
+    runs, rest = [], []
+    for rows in alike.values():
+        times = np.concatenate([one.times for one in rows[0]])
+        if (times[1:] > times[:-1]).all():
+            runs.append(_run(times, rows))
+        else:
+            rest += [one for some in rows for one in some]
+    return runs, rest
+
+
+def _run(times: I64, rows: Sequence[Sequence[Stretch]]) -> Run:
+    values = np.empty((len(rows), len(times)))
+    starts = None
+    if any(one.starts is not None for some in rows for one in some):
+        starts = np.zeros(values.shape, np.int64)
+    for row, some in enumerate(rows):
+        begin = 0
+        for one in some:
+            end = begin + len(one.times)
+            values[row, begin:end] = one.values
+            if starts is not None and one.starts is not None:
+                starts[row, begin:end] = one.starts
+            begin = end
+    return Run(np.array([some[0].series for some in rows], np.int64), times, values, starts)
 
 
 def join(stretches: Iterable[Stretch]) -> Columns:

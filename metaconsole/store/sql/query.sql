@@ -1,6 +1,6 @@
--- positions
-SELECT s.satellite_id, coalesce(p.ordinal, 0), coalesce(c.seen, 0), coalesce(c.through_ms, 0),
-       coalesce(p.received_at, 'epoch')
+-- places
+SELECT s.satellite_id, coalesce(p.ordinal, 0), coalesce(c.seen, 0), coalesce(c.through_ms, 0), s.head,
+       coalesce(p.received_at, 'epoch'), (SELECT incarnation FROM deployment)
 FROM satellite s
 LEFT JOIN reader_position p
     ON p.site_id = s.site_id AND p.satellite_id = s.satellite_id AND p.reader = 'compactor'
@@ -12,7 +12,7 @@ SELECT DISTINCT source_id FROM resource_key
 WHERE site_id = %(site)s AND resource_id = ANY(%(resources)s::uuid[])
 
 -- hot_blocks
-SELECT CASE WHEN l.ordinal <= place.seen THEN place.through_ms ELSE 0 END AS hot_from, l.times,
+SELECT l.satellite_id, l.ordinal, l.source_id, l.metrics[i], l.times,
        substring(l.payload FROM (l.offsets[i] + 1)::int
                  FOR (coalesce(l.offsets[i + 1], octet_length(l.payload)) - l.offsets[i])::int) AS block
 FROM unnest(%(satellites)s::uuid[], %(after)s::bigint[], %(seen)s::bigint[], %(through_ms)s::bigint[])
@@ -21,7 +21,8 @@ JOIN log l ON l.site_id = %(site)s AND l.satellite_id = place.satellite_id AND l
     -- The planner knows how many rows are behind a constant.
     AND l.satellite_id = ANY(%(satellites)s::uuid[]) AND l.ordinal > %(least)s
 CROSS JOIN LATERAL generate_subscripts(l.metrics, 1) AS i
-WHERE l.kind = 1 AND l.source_id = ANY(%(sources)s::bigint[])
+-- Found by their ordinals: an index by source leads through a day of rows for the last hour's.
+WHERE l.kind = 1 AND l.source_id + 0 = ANY(%(sources)s::bigint[])
   AND l.last_ms >= %(from_ms)s AND l.first_ms < %(to_ms)s
   AND (l.ordinal > place.seen OR l.last_ms >= place.through_ms)
   AND l.received_at >= %(received_from)s::timestamptz AND l.received_at < %(received_to)s::timestamptz
@@ -41,6 +42,7 @@ LIMIT %(limit)s
 SELECT g.hour, g.grid, g.times FROM part_grid g
 JOIN unnest(%(whens)s::integer[], %(grids)s::bigint[]) AS wanted (hour, grid)
     ON g.site_id = %(site)s AND g.hour = wanted.hour AND g.grid = wanted.grid
+WHERE g.hour BETWEEN %(first)s AND %(last)s
 
 -- chunks
 SELECT c.day, c.series_id, c.grid, c.samples, c.content AS piece FROM chunk c
@@ -51,12 +53,14 @@ LIMIT %(limit)s
 SELECT c.day, c.series_id, c.grid, c.samples, c.content AS piece FROM chunk c
 JOIN unnest(%(series)s::bigint[], %(days)s::integer[]) AS wanted (series_id, day)
     ON c.site_id = %(site)s AND c.series_id = wanted.series_id AND c.day = wanted.day
+WHERE c.day BETWEEN %(first)s AND %(last)s
 LIMIT %(limit)s
 
 -- chunk_grids
 SELECT g.day, g.grid, g.times FROM chunk_grid g
 JOIN unnest(%(whens)s::integer[], %(grids)s::bigint[]) AS wanted (day, grid)
     ON g.site_id = %(site)s AND g.day = wanted.day AND g.grid = wanted.grid
+WHERE g.day BETWEEN %(first)s AND %(last)s
 
 -- rollups
 SELECT series_id, day, array_send(samples),

@@ -135,9 +135,10 @@ def _named(connection: Connection, scope: Scope, named: Sequence[tuple[str, str]
     if not named:
         return []
     ids = sorted({resource for resource, _ in named})
-    for missing in set(ids) - dictionary.visible(connection, scope, ids):
-        raise NotFoundError(missing)
     found = dictionary.series_of(connection, scope, ids, sorted({metric for _, metric in named}), query.SERIES * 10)
+    without = sorted(set(ids) - {one.resource_id for one in found})
+    if without and (missing := set(without) - dictionary.visible(connection, scope, without)):
+        raise NotFoundError(min(missing))
     pairs = set(named)
     return [one for one in found if (one.resource_id, one.metric) in pairs]
 
