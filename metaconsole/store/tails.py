@@ -171,8 +171,12 @@ class Tail:
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
     """Return one piece of those that are alike; the pieces come in order of their rows."""
     alike: dict[tuple[UUID, bytes | None], list[Piece]] = {}
+    named: dict[int, bytes] = {}  # pieces of neighbouring rows share their series
     for one in pieces:
-        alike.setdefault((one.satellite, one.series.tobytes() if one.is_matrix else None), []).append(one)
+        layout = named.get(id(one.series)) if one.is_matrix else None
+        if layout is None and one.is_matrix:
+            layout = named[id(one.series)] = one.series.tobytes()
+        alike.setdefault((one.satellite, layout), []).append(one)
     return [same[0] if len(same) == 1 else _join(same) for same in alike.values()]
 
 

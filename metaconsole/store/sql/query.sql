@@ -12,7 +12,7 @@ SELECT DISTINCT source_id FROM resource_key
 WHERE site_id = %(site)s AND resource_id = ANY(%(resources)s::uuid[])
 
 -- hot_blocks
-SELECT l.satellite_id, l.ordinal, l.source_id, l.metrics[i], l.times,
+SELECT l.satellite_id, l.ordinal, l.source_id, wanted.metric, l.times,
        substring(l.payload FROM (l.offsets[i] + 1)::int
                  FOR (coalesce(l.offsets[i + 1], octet_length(l.payload)) - l.offsets[i])::int) AS block
 FROM unnest(%(satellites)s::uuid[], %(after)s::bigint[], %(seen)s::bigint[], %(through_ms)s::bigint[])
@@ -20,13 +20,13 @@ FROM unnest(%(satellites)s::uuid[], %(after)s::bigint[], %(seen)s::bigint[], %(t
 JOIN log l ON l.site_id = %(site)s AND l.satellite_id = place.satellite_id AND l.ordinal > place.after
     -- The planner knows how many rows are behind a constant.
     AND l.satellite_id = ANY(%(satellites)s::uuid[]) AND l.ordinal > %(least)s
-CROSS JOIN LATERAL generate_subscripts(l.metrics, 1) AS i
+CROSS JOIN unnest(%(metrics)s::bigint[]) AS wanted (metric)
+CROSS JOIN LATERAL unnest(array_positions(l.metrics, wanted.metric)) AS i
 -- Found by their ordinals: an index by source leads through a day of rows for the last hour's.
 WHERE l.kind = 1 AND l.source_id + 0 = ANY(%(sources)s::bigint[])
   AND l.last_ms >= %(from_ms)s AND l.first_ms < %(to_ms)s
   AND (l.ordinal > place.seen OR l.last_ms >= place.through_ms)
   AND l.received_at >= %(received_from)s::timestamptz AND l.received_at < %(received_to)s::timestamptz
-  AND l.metrics[i] = ANY(%(metrics)s::bigint[])
 
 -- parts
 SELECT p.hour, s.series_id, p.grids[s.place], p.samples[s.place],
