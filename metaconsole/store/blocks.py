@@ -14,7 +14,7 @@ from metaconsole.store.frames import FORMAT_VERSION
 from metaconsole.store.samples import HELD, Budget, StoredFormatError
 from metaconsole.store.tails import Numbers, Piece, Tail
 from shared.batches import samples_of, spread
-from shared.columns import I64, decode_i64, decode_values
+from shared.columns import I64, decode_i64, decode_into, dtype_of
 from shared.pb import telemetry_pb2 as pb
 
 WHOLE: Final = 4_000_000  # samples of a question's blocks, up to which all their series are held
@@ -97,7 +97,8 @@ class Blocks:
         self._hold(layout, count)
         if layout.picked is not None and not len(layout.picked):
             return
-        values = decode_values(block.values, count)
+        values: Numbers = np.empty(count, dtype_of(block.values))
+        decode_into(block.values, values)  # whoever stored it checked it
         starts = self._starts_of(block) if block.HasField("starts") else None
         layout.add(_piece(satellite, ordinal, block, layout.series, instants, values, starts))
 
