@@ -138,7 +138,7 @@ def _stored(blocks: Sequence[pb.Block], layouts: Sequence[Layout]) -> tuple[byte
     for block, layout in zip(blocks, layouts, strict=True):
         if block.scope == pb.TIME_SCOPE_BATCH:
             block.ClearField("times")
-        block.series.CopyFrom(layout.column)
+        block.series.ParseFromString(layout.column)
         pieces.append(_VERSION + block.SerializeToString())
     offsets = (0, *accumulate(map(len, pieces)))
     return b"".join(pieces), offsets

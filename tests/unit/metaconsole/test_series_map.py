@@ -9,6 +9,7 @@ from metaconsole.gateway.refused import RefusedError
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.store.series import SeriesIds
 from shared.columns import decode_i64, encode
+from shared.pb import telemetry_pb2 as pb
 
 # Pieces of neighbours, of single ids and of refused ones, as definitions of several messages.
 PIECES = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 5), st.integers(7, 8)), min_size=1, max_size=12)
@@ -27,7 +28,7 @@ def test_every_series_is_found_again(pieces: list[tuple[int, int, int]], message
         if series[local - 1]:
             layout = made.layout(column, distinct=True)
             assert (layout.metric_id, layout.source_id) == (metrics[local - 1], 5)
-            assert decode_i64(layout.column, 1).tolist() == [series[local - 1]]
+            assert decode_i64(pb.Column.FromString(layout.column), 1).tolist() == [series[local - 1]]
         else:
             with pytest.raises(RefusedError, match="refused"):
                 made.layout(column, distinct=True)
@@ -38,7 +39,7 @@ def test_a_layout_may_span_runs_in_any_order_but_not_metrics_nor_sources() -> No
     made.extend(SeriesIds(np.array([11, 12, 40, 13, 14]), np.array([7, 7, 7, 7, 8]), np.array([5, 5, 5, 5, 5])))
     made.extend(SeriesIds(np.array([15]), np.array([7]), np.array([6])))
     layout = made.layout(encode(np.array([4, 3, 1, 2])), distinct=True)
-    assert decode_i64(layout.column, 4).tolist() == [13, 40, 11, 12]
+    assert decode_i64(pb.Column.FromString(layout.column), 4).tolist() == [13, 40, 11, 12]
     for mixed in ([1, 5], [1, 6]):
         with pytest.raises(RefusedError, match="one metric and one source"):
             made.layout(encode(np.array(mixed)), distinct=True)
