@@ -17,7 +17,7 @@ from metaconsole.live_view import LiveWriter
 from metaconsole.readers.base import Follower
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.frames import FORMAT_VERSION, LogKind
-from metaconsole.store.positions import Entry, notify_live, rewind
+from metaconsole.store.positions import Entry, forgo_durability, notify_live, rewind
 from shared.batches import decode_block
 from shared.columns import F64, I64, decode_i64, decode_values
 from shared.pb import telemetry_pb2
@@ -43,7 +43,11 @@ class LiveReader(Follower):
         self._notified = 0.0
 
     async def prepare(self, connection: AsyncConnection) -> None:
-        """Begin 15 minutes back, once per process: afterwards the memory holds what the position says."""
+        """Begin 15 minutes back, once per process: afterwards the memory holds what the position says, and more.
+
+        More, because a crash of PostgreSQL may put the position back: those rows are read twice.
+        """
+        await forgo_durability(connection)
         if not self._published:
             await rewind(connection, self.name, REBUILD_SECONDS)
 

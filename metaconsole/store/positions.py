@@ -68,6 +68,15 @@ async def rewind(connection: AsyncConnection, reader: str, seconds: float) -> No
         await connection.execute(_SQL["rewind"], {"reader": reader, "seconds": seconds})
 
 
+async def forgo_durability(connection: AsyncConnection) -> None:
+    """Let commits of this connection return before they are on disk: a crash may put its last positions back.
+
+    Never ahead of the log: what a position follows was on disk before it could be read. Raises UnavailableError.
+    """
+    async with transaction(connection):
+        await connection.execute(_SQL["forgo_durability"])
+
+
 async def claim(connection: AsyncConnection, reader: str, site_id: int) -> list[Position]:
     """Lock the site's positions that have rows after them, but those of another process; inside a transaction."""
     rows = await (await connection.execute(_SQL["claim"], {"reader": reader, "site_id": site_id})).fetchall()

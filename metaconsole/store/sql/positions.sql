@@ -27,6 +27,9 @@ WHERE true  -- so that ON below can't be taken for the join's
 ON CONFLICT (site_id, reader, satellite_id) DO UPDATE
     SET ordinal = EXCLUDED.ordinal, received_at = EXCLUDED.received_at
 
+-- forgo_durability
+SET synchronous_commit = off
+
 -- claim
 SELECT satellite_id, position.ordinal, position.received_at, satellite.head
 FROM reader_position position
