@@ -33,14 +33,13 @@ class Known:
 
 
 def check_frame(
-    frame: uplink_pb2.Frame, size: int, sender: Sender, epoch: UUID, series: SeriesMap, known: Known, now_ms: int
+    frame: uplink_pb2.Frame, size: int, sender: Sender, epoch: UUID, series: SeriesMap, known: Known, window: Window
 ) -> CheckedFrame:
     """Return the frame (size in bytes) ready to store; raises ProtocolError where even its number can't be taken."""
     if not 1 <= frame.sequence < SEQUENCES:
         raise ProtocolError(f"frame sequence {frame.sequence} is outside 1 to 2^62 - 1")
     lane = frame.lane if frame.lane in uplink_pb2.Lane.values() else 0
     place = (sender, epoch, frame.sequence, frame.sequence, lane)
-    window = Window(now_ms)
     try:
         return CheckedFrame(*place, _check(frame, size, series, known, window))
     except RefusedError as error:
@@ -57,16 +56,15 @@ def refuse(frame: CheckedFrame, reason: str, detail: str, now_ms: int) -> Checke
     return CheckedFrame(frame.sender, frame.epoch, frame.first, frame.last, frame.lane, row, refusal)
 
 
-def check_dropped(dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, now_ms: int) -> CheckedFrame:
+def check_dropped(dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, window: Window) -> CheckedFrame:
     """Return a dropped range as taken numbers and a gap; raises ProtocolError for numbers that can't be."""
     first, last = dropped.range.first, dropped.range.last
     if not 1 <= first <= last < SEQUENCES:
         raise ProtocolError(f"dropped range {first} to {last} is not within 1 to 2^62 - 1")
-    window = Window(now_ms)
     inside = window.begin <= dropped.from_ms <= dropped.to_ms <= window.end
     gap = telemetry_pb2.Gap(
-        from_ms=dropped.from_ms if inside else now_ms,
-        to_ms=dropped.to_ms if inside else now_ms,
+        from_ms=dropped.from_ms if inside else window.now,
+        to_ms=dropped.to_ms if inside else window.now,
         reason=dropped.reason or telemetry_pb2.GAP_REASON_DROPPED,
         detail=f"the satellite dropped {last - first + 1} frames with {dropped.samples} samples",
     )

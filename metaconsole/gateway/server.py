@@ -21,10 +21,12 @@ from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.session import Services
 from metaconsole.gateway.uplink import Uplink
+from metaconsole.gateway.window import Windows
 from metaconsole.gateway.writer import Writer
 from metaconsole.settings import Settings
 from metaconsole.store.database import AsyncDatabase, UnavailableError, connected, require_durable
 from metaconsole.store.partitions import ensure_log_partitions
+from metaconsole.store.retention import load_rules
 from metaconsole.store.series import register_metrics
 from shared.batches import MESSAGE_BYTES
 from shared.catalogue import catalogue
@@ -53,13 +55,14 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
     database = AsyncDatabase(settings.database_url, application="nephoscope gateway")
     await database.open()
     try:
-        metrics = await _prepare(settings.database_url, stop)
-        if metrics is None:
+        prepared = await _prepare(settings.database_url, stop)
+        if prepared is None:
             return
+        metrics, windows = prepared
         with ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads:
             writer, liveness, budgets = Writer(settings.database_url), Liveness(database), Budgets(database)
             outage = Outage("series definitions")
-            uplink = Uplink(Services(database, writer, liveness, threads, metrics, outage, budgets))
+            uplink = Uplink(Services(database, writer, liveness, threads, metrics, windows, outage, budgets))
             uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
             duties: dict[str, Coroutine[Any, Any, None]] = {
                 "writer": writer.run(),
@@ -67,6 +70,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
                 "notify": writer.notify(),
                 "liveness": liveness.run(),
                 "budgets": budgets.run(),
+                "windows": windows.run(database),
                 "partitions": _keep_partitions(database),
             }
             async with _running(duties) as tasks:
@@ -114,8 +118,8 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
     return port
 
 
-async def _prepare(url: str, stop: asyncio.Event) -> dict[str, int] | None:
-    """Return the metrics' ids once PostgreSQL answers and is durable; None when stopped before."""
+async def _prepare(url: str, stop: asyncio.Event) -> tuple[dict[str, int], Windows] | None:
+    """Return the metrics' ids and the windows once PostgreSQL answers and is durable; None when stopped before."""
     told = False
     while not stop.is_set():
         try:
@@ -123,7 +127,8 @@ async def _prepare(url: str, stop: asyncio.Event) -> dict[str, int] | None:
             async with connected(url, application="nephoscope gateway") as connection:
                 await require_durable(connection)
                 await ensure_log_partitions(connection, datetime.now(UTC))
-                return await register_metrics(connection, list(catalogue()))
+                windows = Windows(await load_rules(connection))
+                return await register_metrics(connection, list(catalogue())), windows
         except UnavailableError as error:
             if not told:
                 _log.warning("the gateway waits for PostgreSQL: %s", error)

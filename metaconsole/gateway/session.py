@@ -30,6 +30,7 @@ from metaconsole.gateway.definitions import (
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.series_map import SeriesMap
+from metaconsole.gateway.window import Window, Windows
 from metaconsole.gateway.writer import Writer
 from metaconsole.store.budgets import Budget
 from metaconsole.store.database import AsyncDatabase, UnavailableError
@@ -66,6 +67,7 @@ class Services:
     liveness: Liveness
     threads: Executor
     metrics: dict[str, int]
+    windows: Windows
     outage: Outage  # of series definitions; the writer has that of frames
     budgets: Budgets
 
@@ -193,7 +195,7 @@ class Session:
                 await self._take_frame(message.frame)
             case "dropped":
                 epoch = self._epoch(message.dropped.epoch)
-                await self._submit(check_dropped(message.dropped, self._sender, epoch, _now_ms()))
+                await self._submit(check_dropped(message.dropped, self._sender, epoch, self._window()))
             case "series":
                 await self._define(message.series)
             case "heartbeat":
@@ -207,7 +209,7 @@ class Session:
         epoch = self._epoch(frame.epoch)
         series = await self._series(epoch)
         size = frame.ByteSize()
-        arguments = (frame, size, self._sender, epoch, series, self._known, _now_ms())
+        arguments = (frame, size, self._sender, epoch, series, self._known, self._window())
         if size <= INLINE_BYTES:
             checked = check_frame(*arguments)
         else:
@@ -260,6 +262,9 @@ class Session:
             else:
                 self._services.outage.back()
         return self._maps[epoch]
+
+    def _window(self) -> Window:
+        return self._services.windows.of(self._identity.site_id, _now_ms())
 
     def _epoch(self, value: bytes) -> UUID:
         epoch = epoch_of(value)

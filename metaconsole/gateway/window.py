@@ -1,23 +1,36 @@
-"""The window of instants that are accepted: raw retention back, a little ahead for clocks that differ."""
+"""The window of instants that are accepted: raw retention back, a little ahead for clocks that differ.
 
+The one promise: what is accepted of a site is at most as old as its longest rule for raw samples, as the rules were
+within the last minutes; while PostgreSQL is away the last ones known go on.
+"""
+
+import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-BACK_MS: Final = timedelta(days=400) // timedelta(milliseconds=1)
+from metaconsole.store.database import AsyncDatabase, UnavailableError
+from metaconsole.store.retention import load_rules
+from metaconsole.store.retention_rules import Rules
+
 AHEAD_MS: Final = timedelta(minutes=5) // timedelta(milliseconds=1)
+RULES_SECONDS: Final = 60.0
+_DAY_MS: Final = timedelta(days=1) // timedelta(milliseconds=1)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From begin to end, both included, UTC milliseconds."""
+    """From begin to end, both included, UTC milliseconds; never from before 1970."""
 
     now: int
+    days: int
 
     @property
     def begin(self) -> int:
         """The oldest instant that is taken."""
-        return self.now - BACK_MS
+        return max(0, self.now - self.days * _DAY_MS)
 
     @property
     def end(self) -> int:
@@ -25,4 +38,34 @@ class Window:
         return self.now + AHEAD_MS
 
     def __str__(self) -> str:
-        return f"the window from 400 days before to 5 minutes after the metaconsole's clock ({self.now})"
+        return f"the window from {self.days} days before to 5 minutes after the metaconsole's clock ({self.now})"
+
+
+class Windows:
+    """The windows of all sites. `run` is a task of the gateway that ends by cancellation."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._days: dict[int, int] = {}
+
+    def of(self, site_id: int, now_ms: int) -> Window:
+        """Return the window of a site at a time of the metaconsole's clock."""
+        days = self._days.get(site_id)
+        if days is None:
+            days = self._days[site_id] = self._rules.longest_of_site("raw", site_id)
+        return Window(now_ms, days)
+
+    def use(self, rules: Rules) -> None:
+        """Go by other rules from now on."""
+        self._rules = rules
+        self._days.clear()
+
+    async def run(self, database: AsyncDatabase) -> None:
+        """Read the rules again and again until cancelled."""
+        while True:
+            await asyncio.sleep(RULES_SECONDS)
+            try:
+                async with database.connection() as connection:
+                    self.use(await load_rules(connection))
+            except UnavailableError as error:
+                _log.debug("the rules of retention were not read: %s", error)

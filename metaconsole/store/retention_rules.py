@@ -45,6 +45,10 @@ class Rules:
         """Return the days after which no rule of the tier wants anything any more."""
         return max(days for (of, _, _), days in self._days.items() if of == tier)
 
+    def longest_of_site(self, tier: Tier, site_id: int) -> int:
+        """Return the days after which no rule of the tier wants anything of a site any more, whatever the metric."""
+        return max(self.days(tier, site_id, metric) for metric in catalogue())
+
     def days(self, tier: Tier, site_id: int, metric: str | None = None) -> int:
         """Return for how many days rows of a site, and of a metric, are kept."""
         known = catalogue().get(metric or "")

@@ -40,7 +40,7 @@ def batch(*blocks: pb.Block) -> pb.Batch:
 
 
 def check(made: pb.Batch, series: SeriesMap) -> LogRow:
-    return check_batch(made, series, METRICS, {"s": 5}, Window(NOW))
+    return check_batch(made, series, METRICS, {"s": 5}, Window(NOW, 400))
 
 
 def test_floats_and_whole_numbers_pass_side_by_side_and_are_stored_as_sent(series: SeriesMap) -> None:

@@ -25,6 +25,12 @@ def test_the_narrowest_rule_decides_the_site_first() -> None:
     assert rules.days("event", 7) == 30
 
 
+def test_of_a_site_the_longest_rule_of_any_metric_counts() -> None:
+    narrower = [Rule("raw", None, None, 90), Rule("raw", None, RESETS, 800), Rule("raw", 7, None, 30)]
+    rules = Rules([*narrower, Rule("raw", 8, None, 30), Rule("raw", 8, CPU, 45), Rule("rollup", 7, None, 999)])
+    assert [rules.longest_of_site("raw", site) for site in (1, 7, 8)] == [800, 30, 45]
+
+
 def test_pieces_stay_as_long_as_any_rule_wants_and_the_rest_goes_before() -> None:
     rules = Rules([*DEFAULTS, Rule("raw", None, "counter", 800), Rule("raw", 7, CPU, 10)])
     assert rules.longest("raw") == 800
