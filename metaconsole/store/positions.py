@@ -84,7 +84,29 @@ async def claim(connection: AsyncConnection, reader: str, site_id: int) -> list[
 
 
 async def read_next(connection: AsyncConnection, position: Position, kinds: Collection[LogKind]) -> list[Entry]:
-    """Return the rows after a position, bounded in number and bytes; raises HoleError."""
+    """Return the rows after a position, bounded in number and bytes; raises HoleError.
+
+    They are looked for around the time of their receipt; what is missing there, everywhere: a clock may have stepped.
+    """
+    entries = await _read(connection, position, kinds, near=True)
+    if not _is_whole(position, entries):
+        entries = await _read(connection, position, kinds, near=False)
+    for expected, entry in enumerate(entries, position.ordinal + 1):
+        if entry.ordinal != expected:
+            raise hole(position, expected)
+    if not entries:
+        raise hole(position, position.ordinal + 1)
+    return entries
+
+
+def _is_whole(position: Position, entries: Sequence[Entry]) -> bool:
+    """Tell whether entries are the next rows after a position, without a hole; their ordinals ascend."""
+    return bool(entries) and entries[-1].ordinal == position.ordinal + len(entries)
+
+
+async def _read(
+    connection: AsyncConnection, position: Position, kinds: Collection[LogKind], *, near: bool
+) -> list[Entry]:
     parameters: dict[str, Any] = {
         "site_id": position.site_id,
         "satellite_id": position.satellite_id,
@@ -93,19 +115,17 @@ async def read_next(connection: AsyncConnection, position: Position, kinds: Coll
         "kinds": [int(kind) for kind in kinds],
         "rows": ROWS,
         "bytes": BYTES,
+        "near": near,
     }
     rows = await (await connection.execute(_SQL["read"], parameters)).fetchall()
-    for expected, (ordinal, *_) in enumerate(rows, position.ordinal + 1):
-        if ordinal != expected:
-            raise hole(position, expected)
-    if not rows:
-        raise hole(position, position.ordinal + 1)
     sizes = [size for *_, size in rows]
     payloads = b""
     if any(sizes):
         cursor = connection.cursor(binary=True)
         found = await (await cursor.execute(_SQL["payloads"], {**parameters, "last": rows[-1][0]})).fetchall()
         payloads = b"".join(some for (some,) in found)
+    if len(payloads) != sum(sizes):
+        raise hole(position, rows[0][0])
     entries = []
     for row, (begin, end) in zip(rows, pairwise([0, *accumulate(sizes)]), strict=True):
         ordinal, received_at, kind, interval_ms, offsets, times, _ = row

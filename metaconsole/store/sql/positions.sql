@@ -48,7 +48,10 @@ FROM (
     FROM (
         SELECT * FROM log
         WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal > %(after)s
-          AND received_at >= %(received_at)s::timestamptz - interval '1 hour'
+          -- Partitions are made two days ahead: without an end each of them is looked into.
+          AND received_at >= CASE WHEN %(near)s THEN %(received_at)s::timestamptz - interval '1 hour'
+                                  ELSE '-infinity' END
+          AND received_at < CASE WHEN %(near)s THEN now() + interval '1 hour' ELSE 'infinity' END
         ORDER BY ordinal LIMIT %(rows)s
     ) AS next
 ) AS counted
@@ -57,13 +60,12 @@ ORDER BY ordinal
 
 -- payloads
 -- One value of sixteen rows: a message per row would wake the client up for every 8 KiB, one of all is copied too often.
-SELECT string_agg(payload, '')
-FROM (
-    SELECT ordinal, payload FROM log
-    WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal > %(after)s AND ordinal <= %(last)s
-      AND received_at >= %(received_at)s::timestamptz - interval '1 hour' AND kind = ANY(%(kinds)s::smallint[])
-    ORDER BY ordinal
-) AS wanted
+SELECT string_agg(payload, '' ORDER BY ordinal)
+FROM log
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal > %(after)s AND ordinal <= %(last)s
+  AND received_at >= CASE WHEN %(near)s THEN %(received_at)s::timestamptz - interval '1 hour' ELSE '-infinity' END
+  AND received_at < CASE WHEN %(near)s THEN now() + interval '1 hour' ELSE 'infinity' END
+  AND kind = ANY(%(kinds)s::smallint[])
 GROUP BY ordinal / 16
 ORDER BY ordinal / 16
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from metaconsole.settings import Settings
 from metaconsole.store.database import AsyncConnection, UnavailableError, connected
 from metaconsole.store.frames import FORMAT_VERSION, LogKind
 from metaconsole.store.log import append, notify
+from metaconsole.store.partitions import ensure_log_partitions
 from metaconsole.store.positions import Entry
 from shared.columns import encode
 from shared.pb import events_pb2, telemetry_pb2
@@ -52,6 +54,11 @@ class Copier(Follower):
         self.calls += 1
         if self.calls in self._dies:
             raise UnavailableError("the connection is lost")
+
+
+async def make_partitions(site: Site, shift: timedelta) -> None:
+    async with connected(site.url, application="test") as connection:
+        await ensure_log_partitions(connection, datetime.now(UTC) + shift)
 
 
 async def fill(site: Site, satellites: int, count: int) -> None:
@@ -108,6 +115,25 @@ def test_a_hole_stops_the_reading_of_that_satellite_alone_and_loudly(
     assert site.rows("SELECT count(*) FROM copied") == [(20,)]
     assert f"row 11 of the log of satellite {damaged}" in caplog.text
     assert site.rows(f"SELECT ordinal FROM reader_position WHERE satellite_id = '{damaged}'") == [(0,)]
+
+
+def test_rows_are_found_whatever_the_clock_of_the_database_did(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.rows("CREATE TABLE copied (satellite_id uuid, ordinal bigint, payload bytea)")
+    asyncio.run(fill(site, 1, 10))
+    # The clock ran ahead, was set right, and went back once more: both edges of what is near are left behind.
+    site.rows("UPDATE log SET received_at = now() + interval '5 hours' WHERE ordinal IN (3, 4)")
+    asyncio.run(make_partitions(site, timedelta(hours=-2)))
+    site.rows("UPDATE log SET received_at = now() - interval '2 hours' WHERE ordinal >= 8")
+    monkeypatch.setattr("metaconsole.store.positions.ROWS", 2)
+
+    async def work() -> None:
+        async with connected(site.url, application="test") as connection:
+            loop = ReaderLoop(site.url, Copier())
+            while await loop.look(connection):
+                pass
+
+    asyncio.run(work())
+    assert site.rows("SELECT ordinal FROM copied ORDER BY ordinal") == [(ordinal,) for ordinal in range(1, 11)]
 
 
 def test_events_and_gaps_become_rows_once(site: Site) -> None:
