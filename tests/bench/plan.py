@@ -12,7 +12,6 @@ class Plan:
     satellites: int = 4
     guests: int = 500  # of 20 metrics each: 10,000 samples a batch
     runs: int = 1
-    peer_seconds: float = 20.0  # a peer's rate is steady by then, and two of them are slow
     sessions: int = 5_000  # of one gateway
     session_guests: int = 100  # 2,000 samples a batch
     session_interval: float = 10.0  # seconds between two batches of a session

@@ -28,8 +28,8 @@ from bench.remote_write_feeder import PATH, labels, values_at
 PROGRAM: Final = "victoria-metrics"
 PACKAGE: Final = "victoria-metrics"
 OPTIONS: Final = ("-retentionPeriod=100y",)
-PREPARED: Final = 750  # bodies of 10,000 samples that each feeder encodes before the start
-START_SECONDS: Final = 60
+PREPARED: Final = 4_000  # bodies of 10,000 samples that each feeder encodes before the start: what it takes in 70 s
+START_SECONDS: Final = 120  # the encoding among them
 REQUEST_SECONDS: Final = 120.0  # a forced merge among them
 CHUNK: Final = 360  # samples of a series in one request when only the disk matters
 
@@ -88,7 +88,7 @@ def run(folder: Path, plan: Plan, start_ms: int, found: Findings) -> progress.Sp
         arguments = (running.port, folder / "victoriametrics.progress")
         with peers.feeders("bench.remote_write_feeder", plan.satellites, arguments, tail) as alive:
             wait_for(lambda: counts.all() or not alive(), START_SECONDS, "every feeder of VictoriaMetrics delivers")
-            span = progress.measure(counts, {"server": running.pid}, min(plan.warm_up, 5.0), plan.peer_seconds)
+            span = progress.measure(counts, {"server": running.pid}, plan.warm_up, plan.seconds)
         assert running.rows() == counts.sum(), f"{counts.sum()} samples were sent, {running.rows()} were taken"
         for number in range(plan.satellites):
             _check(running, number, plan.guests, start_ms)

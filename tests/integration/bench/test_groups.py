@@ -13,7 +13,6 @@ SMALL = Plan(
     warm_up=0.2,
     satellites=2,
     guests=10,
-    peer_seconds=1.0,
     sessions=6,
     session_guests=3,
     session_interval=0.25,
