@@ -118,6 +118,9 @@ CREATE TABLE rollup (
 ) PARTITION BY RANGE (day);
 
 
+-- Hot rows are found by their ordinals.
+DROP INDEX log_by_source;
+
 -- Neighbours in a batch get neighbouring ids, whoever else defines series at the moment.
 ALTER TABLE series ALTER COLUMN series_id SET CACHE 1024;
 
