@@ -115,7 +115,7 @@ def test_days_get_pieces_of_a_day_a_week_and_four_weeks_with_indexes_and_storage
             "WHERE indrelid = ANY(ARRAY['part_20320101', 'chunk_20320101', 'log_2032010100']::regclass[])"
         ).fetchone()
     assert storage == ("e",)
-    assert indexes == (4,)  # attached to those of the parents: one of part, one of chunk, two of the log
+    assert indexes == (3,)  # attached to those of the parents: one each
 
 
 def test_making_a_piece_waits_for_no_writer_and_holds_none_up(database_url: str) -> None:
