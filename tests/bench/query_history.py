@@ -24,6 +24,7 @@ from metaconsole.store.frames import FORMAT_VERSION, CheckedFrame, LogKind, LogR
 from metaconsole.store.merging import Chunks, Day
 from metaconsole.store.partitions import ensure_day_partitions, ensure_log_partitions
 from metaconsole.store.pieces import DAY_MS, HOUR_MS, pack_rows, pack_times
+from metaconsole.store.retention import drop_merged_parts
 from metaconsole.store.runs import Run
 from metaconsole.store.sites import ensure_satellite, ensure_site
 from shared.catalogue import catalogue
@@ -67,6 +68,7 @@ async def write(url: str) -> History:
             await feed.append(connection, some)
         await _compact(connection, url, end_ms)
         await _write_year(connection, feed, end_ms // DAY_MS - 1)
+        await drop_merged_parts(connection, datetime.now(UTC))  # as whoever keeps the storage has done by now
     return History(feed.series, end_ms)
 
 
