@@ -6,7 +6,7 @@ that connects is told to offer again whatever it still holds.
 
 import time
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from metaconsole.store.database import Connection
 from metaconsole.store.sql import statements
@@ -19,9 +19,8 @@ def begin_life(connection: Connection) -> UUID:
     # The counters of sessions went back, too: a gateway that outlived the restore could hold the number of a session
     # that is still to come. No counter has ever reached the clock's milliseconds.
     floor = time.time_ns() // 1_000_000
+    incarnation = uuid4()
     with connection.transaction():
         connection.execute(_SQL["fence_sessions"], {"floor": floor})
-        row = connection.execute(_SQL["draw_incarnation"]).fetchone()
-    assert row is not None
-    found: UUID = row[0]
-    return found
+        connection.execute(_SQL["set_incarnation"], {"incarnation": incarnation})
+    return incarnation

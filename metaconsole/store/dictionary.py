@@ -105,7 +105,7 @@ def series_by_id(connection: Connection, found: Sequence[tuple[int, int]]) -> li
 
 
 def sites_in(connection: Connection, scope: Scope, site: str | None) -> dict[int, tuple[int, int]]:
-    """Return the sites of the scope, or the one of a name, and of each its highest series and a count of definitions.
+    """Return the sites with satellites of the scope, or the one of a name: highest series and count of definitions.
 
     Either changes when series are added.
     """

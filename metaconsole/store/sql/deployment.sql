@@ -1,5 +1,5 @@
 -- fence_sessions
 UPDATE satellite SET session = greatest(session + 1, %(floor)s)
 
--- draw_incarnation
-UPDATE deployment SET incarnation = gen_random_uuid() RETURNING incarnation
+-- set_incarnation
+UPDATE deployment SET incarnation = %(incarnation)s

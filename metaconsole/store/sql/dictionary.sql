@@ -26,13 +26,18 @@ SELECT resource_id::text FROM resource
 WHERE resource_id = ANY(%(resources)s::uuid[]) AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))
 
 -- sites_in
-SELECT site_id,
-       coalesce((SELECT max(series.series_id) FROM series WHERE series.site_id = site.site_id), 0) AS newest,
-       coalesce((SELECT sum(epoch.series_through) FROM epoch WHERE epoch.site_id = site.site_id), 0)::bigint AS defined
-FROM site
-WHERE (%(site)s::text IS NULL OR name = %(site)s)
-  AND (%(sites)s::bigint[] IS NULL OR site_id = ANY(%(sites)s))
-ORDER BY site_id
+-- By satellite, without which no site has series: beside a row of `site` alone, which each server has, shards answer
+-- nothing.
+SELECT s.site_id,
+       coalesce(max((SELECT max(series.series_id) FROM series WHERE series.site_id = s.site_id)), 0) AS newest,
+       coalesce(sum((SELECT sum(epoch.series_through) FROM epoch
+                     WHERE epoch.site_id = s.site_id AND epoch.satellite_id = s.satellite_id)), 0)::bigint AS defined
+FROM satellite s
+JOIN site ON site.site_id = s.site_id
+WHERE (%(site)s::text IS NULL OR site.name = %(site)s)
+  AND (%(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s))
+GROUP BY s.site_id
+ORDER BY s.site_id
 
 -- ids_of_kind
 SELECT array_send(array_agg(s.series_id ORDER BY s.series_id))

@@ -1,5 +1,5 @@
 -- has_citus
-SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')
+SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'citus')
 
 -- known
 SELECT logicalrelid::regclass::text FROM pg_dist_partition

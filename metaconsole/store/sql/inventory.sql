@@ -13,7 +13,7 @@ INSERT INTO relation (site_id, from_id, type, to_id, valid_from, source_id)
 SELECT %(site_id)s, from_id, 'same_as', to_id, %(at)s, %(source_id)s
 FROM unnest(%(from_ids)s::uuid[], %(to_ids)s::uuid[]) AS tie (from_id, to_id)
 WHERE NOT EXISTS (
-    SELECT FROM resource_version known WHERE known.site_id = %(site_id)s AND known.resource_id = tie.from_id
+    SELECT 1 FROM resource_version known WHERE known.site_id = %(site_id)s AND known.resource_id = tie.from_id
 )
 ON CONFLICT DO NOTHING
 
@@ -60,7 +60,7 @@ WHERE before.valid_from IS NULL OR before.valid_to IS NOT NULL
 -- end_unnamed
 UPDATE resource_version old SET valid_to = greatest(%(at)s, old.valid_from)
 WHERE old.site_id = %(site_id)s AND old.source_id = %(source_id)s AND old.valid_to IS NULL
-  AND NOT EXISTS (SELECT FROM unnest(%(resources)s::uuid[]) AS named (resource_id) WHERE named.resource_id = old.resource_id)
+  AND NOT EXISTS (SELECT 1 FROM unnest(%(resources)s::uuid[]) AS named (resource_id) WHERE named.resource_id = old.resource_id)
 
 -- end_history
 UPDATE resource_version SET valid_to = %(at)s
@@ -92,7 +92,7 @@ CROSS JOIN LATERAL (
     WHERE later.site_id = %(site_id)s AND later.resource_id = new.resource_id AND later.valid_from > %(at)s
 ) AS later
 WHERE ends > %(at)s AND NOT EXISTS (
-    SELECT FROM resource_version known
+    SELECT 1 FROM resource_version known
     WHERE known.site_id = %(site_id)s AND known.resource_id = new.resource_id
       AND known.valid_from <= %(at)s AND (known.valid_to IS NULL OR known.valid_to > %(at)s)
 )
@@ -114,7 +114,7 @@ WHERE relation.site_id = %(site_id)s AND relation.from_id = edge.from_id AND rel
 UPDATE relation SET valid_to = greatest(%(at)s, valid_from)
 WHERE site_id = %(site_id)s AND source_id = %(source_id)s AND valid_to IS NULL AND type <> 'same_as'
   AND NOT EXISTS (
-      SELECT FROM unnest(%(from_ids)s::uuid[], %(types)s::text[], %(to_ids)s::uuid[]) AS edge (from_id, type, to_id)
+      SELECT 1 FROM unnest(%(from_ids)s::uuid[], %(types)s::text[], %(to_ids)s::uuid[]) AS edge (from_id, type, to_id)
       WHERE edge.from_id = relation.from_id AND edge.type = relation.type AND edge.to_id = relation.to_id
   )
 

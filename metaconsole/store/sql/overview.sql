@@ -47,17 +47,19 @@ SELECT (extract(epoch FROM now()) * 1000)::bigint
 
 -- ready
 SELECT to_regclass('resource_version') IS NOT NULL AS has_schema,
-       EXISTS (SELECT FROM pg_stat_activity
+       EXISTS (SELECT 1 FROM pg_stat_activity
                WHERE datname = current_database() AND application_name LIKE '%%gateway%%') AS has_gateway,
-       EXISTS (SELECT FROM pg_stat_activity
+       EXISTS (SELECT 1 FROM pg_stat_activity
                WHERE datname = current_database() AND application_name LIKE '%%reader%%') AS has_readers
 
 -- satellites_seen
-SELECT count(*) FILTER (WHERE s.revoked_at IS NULL) AS enrolled,
-       count(*) FILTER (WHERE s.revoked_at IS NULL AND l.seen_at > now() - %(seconds)s * interval '1 second') AS seen,
-       EXISTS (SELECT FROM series) AS has_series
-FROM satellite s
-LEFT JOIN satellite_liveness l ON l.site_id = s.site_id AND l.satellite_id = s.satellite_id
+SELECT enrolled, seen, EXISTS (SELECT 1 FROM series) AS has_series
+FROM (
+    SELECT count(*) FILTER (WHERE s.revoked_at IS NULL) AS enrolled,
+           count(*) FILTER (WHERE s.revoked_at IS NULL AND l.seen_at > now() - %(seconds)s * interval '1 second') AS seen
+    FROM satellite s
+    LEFT JOIN satellite_liveness l ON l.site_id = s.site_id AND l.satellite_id = s.satellite_id
+) AS counted
 
 -- figures
 SELECT (SELECT count(*) FROM resource_version WHERE valid_to IS NULL) AS resources,

@@ -2,7 +2,7 @@
 INSERT INTO reader_position (site_id, reader, satellite_id)
 SELECT site_id, %(reader)s, satellite_id FROM satellite
 WHERE NOT EXISTS (
-    SELECT FROM reader_position known
+    SELECT 1 FROM reader_position known
     WHERE known.site_id = satellite.site_id AND known.reader = %(reader)s
       AND known.satellite_id = satellite.satellite_id
 )

@@ -4,7 +4,7 @@ SELECT v.site_id, v.resource_id::text AS id, v.kind, v.name, site.name AS site, 
        (extract(epoch FROM r.first_seen) * 1000)::bigint AS first_seen, NULL::bigint AS removed, v.attributes,
        coalesce((SELECT jsonb_agg(jsonb_build_object('type', c.type, 'value', c.value, 'strength', c.strength)
                                   ORDER BY c.strength DESC, c.type, c.value)
-                 FROM identity_claim c WHERE c.site_id = v.site_id AND c.resource_id = v.resource_id), '[]') AS identities
+                 FROM identity_claim c WHERE c.site_id = r.site_id AND c.resource_id = r.resource_id), '[]') AS identities
 FROM (
     -- The page first, in the order of an index: what is joined below is joined for its rows alone.
     SELECT v.* FROM resource_version v

@@ -15,7 +15,7 @@ SELECT name, metric_id FROM metric
 -- Whether a piece of the log holds a row that somebody still has to read. The readers named have to be there; the
 -- others (of a machine that may be gone) count only as long as we are patient with them.
 SELECT EXISTS (
-    SELECT FROM satellite
+    SELECT 1 FROM satellite
     CROSS JOIN LATERAL (
         SELECT least(
             CASE WHEN count(*) FILTER (WHERE reader = ANY(%(readers)s::text[])) < cardinality(%(readers)s::text[])
@@ -26,7 +26,7 @@ SELECT EXISTS (
         WHERE position.site_id = satellite.site_id AND position.satellite_id = satellite.satellite_id
     ) AS passed
     WHERE EXISTS (
-        SELECT FROM {piece} held
+        SELECT 1 FROM {piece} held
         WHERE held.site_id = satellite.site_id AND held.satellite_id = satellite.satellite_id
           AND held.ordinal > passed.ordinal
     )
@@ -39,7 +39,7 @@ WHERE position.site_id = satellite.site_id AND position.satellite_id = satellite
   AND position.reader <> ALL(%(readers)s::text[]) AND position.ordinal < satellite.head
   AND position.received_at < %(before)s
   AND NOT EXISTS (
-      SELECT FROM log
+      SELECT 1 FROM log
       WHERE log.site_id = position.site_id AND log.satellite_id = position.satellite_id
         AND log.ordinal = position.ordinal + 1
   )
@@ -75,7 +75,7 @@ WHERE compaction.site_id = lost.site_id AND compaction.satellite_id = lost.satel
 -- needs_parts
 -- Whether days have parts that are not merged, or that somebody may still read who began before they were.
 SELECT EXISTS (
-    SELECT FROM part_day
+    SELECT 1 FROM part_day
     WHERE day >= %(begin)s AND day < %(end)s AND (waits OR round > merging OR changed_at > %(before)s)
 )
 
@@ -121,14 +121,14 @@ WHERE quarantine.site_id = %(site_id)s AND quarantine.satellite_id = old.satelli
 
 -- page_of_series
 SELECT series_id, first_seen < %(before)s
-       AND NOT EXISTS (SELECT FROM chunk WHERE chunk.site_id = page.site_id AND chunk.series_id = page.series_id)
-       AND NOT EXISTS (SELECT FROM rollup WHERE rollup.site_id = page.site_id AND rollup.series_id = page.series_id)
+       AND NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.site_id = %(site_id)s AND chunk.series_id = page.series_id)
+       AND NOT EXISTS (SELECT 1 FROM rollup WHERE rollup.site_id = %(site_id)s AND rollup.series_id = page.series_id)
        AND NOT EXISTS (
-           SELECT FROM unmerged_part part WHERE part.site_id = page.site_id AND part.slab = page.series_id / %(slab)s
+           SELECT 1 FROM unmerged_part part WHERE part.site_id = %(site_id)s AND part.slab = page.series_id / %(slab)s
                                             AND page.series_id = ANY(part.series)
        ) AS silent
 FROM (
-    SELECT site_id, series_id, first_seen FROM series
+    SELECT series_id, first_seen FROM series
     WHERE site_id = %(site_id)s AND series_id > %(after)s ORDER BY series_id LIMIT %(limit)s
 ) AS page
 ORDER BY series_id
@@ -141,22 +141,22 @@ SELECT DISTINCT unnest(series_ids) FROM epoch_series WHERE site_id = %(site_id)s
 -- in rows of an epoch without one, and nothing leaves the site's dictionary while the compactor has such rows before it.
 DELETE FROM series
 WHERE site_id = %(site_id)s AND series_id = ANY(%(series)s::bigint[])
-  AND NOT EXISTS (SELECT FROM chunk WHERE chunk.site_id = series.site_id AND chunk.series_id = series.series_id)
-  AND NOT EXISTS (SELECT FROM rollup WHERE rollup.site_id = series.site_id AND rollup.series_id = series.series_id)
+  AND NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.site_id = series.site_id AND chunk.series_id = series.series_id)
+  AND NOT EXISTS (SELECT 1 FROM rollup WHERE rollup.site_id = series.site_id AND rollup.series_id = series.series_id)
   AND NOT EXISTS (
-      SELECT FROM unmerged_part part WHERE part.site_id = series.site_id AND part.slab = series.series_id / %(slab)s
+      SELECT 1 FROM unmerged_part part WHERE part.site_id = series.site_id AND part.slab = series.series_id / %(slab)s
                                        AND series.series_id = ANY(part.series)
   )
   AND series_id NOT IN (SELECT unnest(series_ids) FROM epoch_series WHERE site_id = %(site_id)s)
   AND NOT EXISTS (
-      SELECT FROM satellite
+      SELECT 1 FROM satellite
       LEFT JOIN reader_position position ON position.site_id = satellite.site_id
           AND position.satellite_id = satellite.satellite_id AND position.reader = 'compactor'
       JOIN log ON log.site_id = satellite.site_id AND log.satellite_id = satellite.satellite_id AND log.kind = 1
           AND log.ordinal > coalesce(position.ordinal, 0)
           AND log.received_at >= coalesce(position.received_at, 'epoch') - interval '1 hour'
       WHERE satellite.site_id = %(site_id)s AND NOT EXISTS (
-          SELECT FROM epoch_series mapped
+          SELECT 1 FROM epoch_series mapped
           WHERE mapped.site_id = log.site_id AND mapped.satellite_id = log.satellite_id AND mapped.epoch = log.epoch
       )
   )

@@ -44,7 +44,7 @@ coalesce(sum(samples), 0)::bigint, min(first_ms) FILTER (WHERE kind = 1), max(la
 -- measure_part
 -- Samples that are merged already count as those of a chunk.
 coalesce(sum((SELECT sum(one) FROM unnest(samples) AS one)) FILTER (WHERE EXISTS (
-    SELECT FROM part_day WHERE part_day.site_id = part.site_id AND day = hour / 24
+    SELECT 1 FROM part_day WHERE part_day.site_id = part.site_id AND day = hour / 24
                            AND (part.round, part.slab) > (merging, part_day.slab)
 )), 0)::bigint, min(hour) * 3600000::bigint, (max(hour) + 1) * 3600000::bigint - 1
 

@@ -5,10 +5,11 @@ from typing import Final
 
 import pytest
 from fixtures.sql_shape import Shape, parse
+from fixtures.sql_subqueries import loose
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from metaconsole.store.distribute import DISTRIBUTED
+from metaconsole.store.distribute import DISTRIBUTED, LOCAL
 from metaconsole.store.sql import statements
 
 _DISTRIBUTED: Final = frozenset({*DISTRIBUTED, "unmerged_part"})  # a view of two of them
@@ -29,6 +30,7 @@ NOT_PARSED: Final = {
     "stats.measure_part": "columns of `scan`",
     "stats.measure_rollup": "columns of `scan`",
 }
+_DRAWING: Final = ("gen_random_uuid", "random", "clock_timestamp", "nextval", "uuid")
 NOT_JOINED: Final = {
     "log.settle": "two writes of one group, each by whole keys",
     "overview.figures": "two counts, each by itself",
@@ -92,6 +94,34 @@ def test_the_check_tells_a_join_on_site_id_from_others(joined: bool, text: str) 
     assert shape(text).joined == joined
 
 
+@pytest.mark.parametrize(
+    ("answered", "text"),
+    [
+        (True, "SELECT (SELECT max(day) FROM chunk c WHERE c.site_id = s.site_id) FROM series s"),
+        (True, "SELECT sum((SELECT max(day) FROM chunk c WHERE c.site_id = s.site_id)) FROM series s"),
+        (False, "SELECT (SELECT max(day) FROM chunk c WHERE c.site_id = s.site_id) FROM site s"),
+        (
+            False,
+            "SELECT (SELECT max(day) FROM chunk c WHERE c.site_id = s.site_id) FROM (SELECT * FROM series LIMIT 1) s",
+        ),
+        (False, "SELECT FROM site s WHERE EXISTS (SELECT 1 FROM chunk c WHERE c.site_id = s.site_id)"),
+        (True, "DELETE FROM series s WHERE NOT EXISTS (SELECT 1 FROM chunk c WHERE c.site_id = s.site_id)"),
+        (True, "SELECT (SELECT count(*) FROM series), EXISTS (SELECT 1 FROM chunk)"),
+        (False, "SELECT count(*), EXISTS (SELECT 1 FROM chunk) FROM series"),
+        (True, "SELECT n, EXISTS (SELECT 1 FROM chunk) FROM (SELECT count(*) AS n FROM series) AS counted"),
+        (True, "SELECT FROM series WHERE series_id IN (SELECT series_id FROM chunk)"),
+    ],
+)
+def test_the_check_tells_a_subquery_that_stands_beside_its_rows_from_others(answered: bool, text: str) -> None:
+    assert (loose(parse(text, _NAMED), _DISTRIBUTED) == []) == answered
+
+
+def test_what_a_limit_cuts_is_answered_by_itself() -> None:
+    page = "SELECT FROM (SELECT site_id FROM series WHERE site_id = %(site)s LIMIT 1) page JOIN chunk c ON c.site_id = "
+    assert not shape(page + "page.site_id").of_one_site
+    assert shape(page + "%(site)s").of_one_site
+
+
 def test_the_check_tells_locks_within_a_site_from_others() -> None:
     assert shape("SELECT FROM source WHERE site_id = %(site)s FOR UPDATE").locks_within_a_site
     assert not shape("SELECT FROM source WHERE site_id = ANY(%(sites)s) FOR UPDATE").locks_within_a_site
@@ -107,6 +137,26 @@ def test_tables_below_a_site_are_joined_on_equal_site_id(name: str) -> None:
         found = shape(text)
         assert found.joined == (name not in NOT_JOINED), found.tables
         assert found.locks_within_a_site, found.locked
+
+
+@pytest.mark.parametrize("name", sorted(named().keys() - NOT_PARSED))
+def test_subqueries_stand_beside_the_rows_that_they_belong_to(name: str) -> None:
+    text = named()[name]
+    assert shape(text).of_one_site or loose(parse(text, _NAMED), _DISTRIBUTED) == []
+
+
+@pytest.mark.parametrize("name", sorted(named().keys() - NOT_PARSED))
+def test_every_query_has_columns(name: str) -> None:
+    """What shards answer first becomes a function with these columns; PostgreSQL knows none without."""
+    assert [query.sql() for query in parse(named()[name], _NAMED).find_all(exp.Select) if not query.expressions] == []
+
+
+@pytest.mark.parametrize("name", sorted(named().keys() - NOT_PARSED))
+def test_an_update_draws_nothing(name: str) -> None:
+    """Each server that has a row, or a copy of it, runs the statement by itself, and would draw something else."""
+    for update in parse(named()[name], _NAMED).find_all(exp.Update):
+        if update.this.name not in LOCAL:
+            assert [call.sql() for call in update.find_all(exp.Func) if call.sql().lower().startswith(_DRAWING)] == []
 
 
 def test_the_lists_name_statements() -> None:
