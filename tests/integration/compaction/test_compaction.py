@@ -397,14 +397,11 @@ def test_backfill_that_piles_up_does_not_wait_for_the_hour(site: Site, monkeypat
                 assert len(list(in_parts(plain, site.site_id))) == 20  # two steps of ten; five wait
                 assert max(at for _, at, _ in hot(plain, site.site_id)) == now
             assert len(everything(site.url, site.site_id)) == 26
-            state = await (await connection.execute("SELECT seen, through_ms FROM compaction")).fetchone()
-            assert state == (21, START + DAY)
-            position = await (await connection.execute("SELECT max(ordinal) FROM reader_position")).fetchone()
-            assert position == (0,)  # the row that holds the running hour's sample
-            # The next hour's end takes all of it.
+            assert site.rows("SELECT seen, through_ms FROM compaction") == [(21, START + DAY)]
+            # The row that holds the running hour's sample; the next hour's end takes all of it.
+            assert site.rows("SELECT max(ordinal) FROM reader_position") == [(0,)]
             await compact(connection, site.url, now + HOUR)
-            position = await (await connection.execute("SELECT max(ordinal) FROM reader_position")).fetchone()
-            assert position == (26,)
+            assert site.rows("SELECT max(ordinal) FROM reader_position") == [(26,)]
             assert compaction.READER == "compactor"
 
     asyncio.run(scenario())

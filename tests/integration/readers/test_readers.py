@@ -172,7 +172,7 @@ def test_events_and_gaps_become_rows_once(site: Site) -> None:
     ) == [("e1", "guest.started", "info", "started", 1_700_000_000_123, "g")]
     assert site.rows(
         "SELECT source.name, plan, from_ms, to_ms, reason, detail "
-        "FROM gap LEFT JOIN source USING (source_id) ORDER BY from_ms"
+        "FROM gap LEFT JOIN source USING (site_id, source_id) ORDER BY from_ms"
     ) == [("kvm", "fast", 1, 2, "overrun", ""), (None, "", 3, 4, "restart", "why")]
 
 

@@ -19,7 +19,7 @@ def test_a_pool_does_not_hand_out_what_a_restart_of_postgresql_broke(database_ur
             async with database.connection() as connection:
                 before = (await (await connection.execute("SELECT pg_backend_pid()")).fetchone() or (0,))[0]
             with psycopg.connect(database_url) as other:
-                other.execute("SELECT pg_terminate_backend(%s, 5000)", (before,))
+                other.execute("SELECT pg_terminate_backend(%s::int, 5000)", (before,))
             async with database.connection() as connection, transaction(connection):
                 row = await (await connection.execute("SELECT pg_backend_pid(), count(*) FROM site")).fetchone()
             assert row is not None

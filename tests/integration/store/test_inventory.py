@@ -124,7 +124,8 @@ def test_series_that_came_before_the_inventory_are_tied_to_what_the_claim_says(s
     apply(site, delta(10, guest("x", uuid="u"), source="other"), full(20, guest("x", uuid="u"), source="other"))
     ((from_key, to_key, relation_type, valid_to),) = site.rows(
         "SELECT f.key, t.key, type, valid_to FROM relation "
-        "JOIN resource_key f ON f.resource_id = from_id JOIN resource_key t ON t.resource_id = to_id"
+        "JOIN resource_key f ON f.site_id = relation.site_id AND f.resource_id = from_id "
+        "JOIN resource_key t ON t.site_id = relation.site_id AND t.resource_id = to_id"
     )
     assert (from_key, to_key, relation_type, valid_to) == ("x", "1", "same_as", None)
 
@@ -155,6 +156,7 @@ def test_relations_open_move_and_close(site: Site) -> None:
     found = site.rows(
         "SELECT f.key, t.key, (extract(epoch FROM valid_from) - 1700000000)::int, "
         "(extract(epoch FROM valid_to) - 1700000000)::int FROM relation "
-        "JOIN resource_key f ON f.resource_id = from_id JOIN resource_key t ON t.resource_id = to_id ORDER BY 3, 1"
+        "JOIN resource_key f ON f.site_id = relation.site_id AND f.resource_id = from_id "
+        "JOIN resource_key t ON t.site_id = relation.site_id AND t.resource_id = to_id ORDER BY 3, 1"
     )
     assert found == [("1", "a", 0, 10), ("2", "a", 0, 20), ("1", "b", 10, 30), ("1", "c", 30, None)]

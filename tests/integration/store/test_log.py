@@ -81,7 +81,7 @@ def test_four_concurrent_writers_leave_ordinals_without_holes_in_commit_order(si
         rows = site.rows(f"SELECT ordinal, received_at FROM log WHERE satellite_id = '{satellite}' ORDER BY ordinal")
         assert [ordinal for ordinal, _ in rows] == list(range(1, rounds * writers + 1))
         assert [at for _, at in rows] == sorted(at for _, at in rows)
-    assert set(site.rows("SELECT head, taken::text FROM satellite JOIN epoch USING (satellite_id)")) == {
+    assert set(site.rows("SELECT head, taken::text FROM satellite JOIN epoch USING (site_id, satellite_id)")) == {
         (rounds * writers, "{[1,49)}")
     }
 

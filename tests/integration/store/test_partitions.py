@@ -67,8 +67,8 @@ def test_the_log_has_a_piece_an_hour_past_midnight_and_each_is_made_once(databas
     with psycopg.connect(database_url) as connection:
         for minute in ("2031-12-30 23:59:59.999999", "2031-12-31 00:00:00", "2032-01-01 23:50:00"):
             connection.execute(LOG_ROW, (f"{minute}+00",))
-        rows = connection.execute("SELECT tableoid::regclass::text FROM log ORDER BY received_at").fetchall()
-    assert rows == [("log_2031123023",), ("log_2031123100",), ("log_2032010123",)]
+        for piece in ("log_2031123023", "log_2031123100", "log_2032010123"):
+            assert connection.execute(f"SELECT count(*) FROM {piece}".encode()).fetchone() == (1,)
 
 
 def test_pieces_of_six_hours_stay_and_new_ones_begin_where_they_end(database_url: str) -> None:
