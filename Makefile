@@ -28,6 +28,7 @@ test-fast: dev
 faults: peers
 	@$(MAKE) --no-print-directory dev
 	NEPHOSCOPE_FAULT_SECONDS=300 NEPHOSCOPE_FAULT_RESTARTS=10 NEPHOSCOPE_FAULT_HISTORIES=1000 NEPHOSCOPE_FAULT_ROUNDS=10 \
+	  NEPHOSCOPE_FAULT_DROPS=40 \
 	  $(BIN)/pytest tests/faults $(PYTEST)
 
 lint: dev

@@ -14,6 +14,7 @@ import click
 from satellite.clock import SystemClock
 from satellite.collector import Check
 from satellite.config import ConfigError, SatelliteConfig, Source, load_config
+from satellite.figures import spool_lines
 from satellite.plugins import Found, find_collectors
 from satellite.run import run as run_satellite
 from satellite.scheduler import pause_file
@@ -151,7 +152,7 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"  uplink  connected to {uplink['connected_to']}")
     else:
         lines.append(f"  uplink  not connected: {uplink['message']}")
-    lines.append(f"  spool   {beat['spool_frames']} frames wait, {int(beat['spool_bytes']) / 2**20:.1f} MiB")
+    lines += spool_lines(beat, now)
     for source in beat["sources"]:
-        lines.append(f"  source  {source['source']}: {source['state']} {source['message']}".rstrip())  # noqa: PERF401
+        lines.append(f"  source  {source['source']}: {source['state']} {source['message']}".rstrip())
     return lines

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from satellite.bounds import BYTES_LEAST, DEFAULT, Bounds
 from satellite.collector import Collector, CollectorConfig
 from satellite.plugins import Found
 
@@ -34,6 +35,14 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+class _Spool(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    bytes: int | None = Field(default=None, ge=BYTES_LEAST)
+    days: float = Field(default=7, gt=0, le=3650)
+    keep_hours: float = Field(default=24, ge=0, le=87_600)
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -44,6 +53,7 @@ class _File(BaseModel):
     key: str
     trust: str
     state: str
+    spool: _Spool = _Spool()
     sources: dict[str, dict[str, Any]] = {}
 
 
@@ -71,6 +81,7 @@ class SatelliteConfig:
     trust: Path
     state: Path
     sources: Mapping[str, Source]
+    spool: Bounds = DEFAULT
 
 
 def load_config(path: Path, found: Found) -> SatelliteConfig:
@@ -101,6 +112,7 @@ def load_config(path: Path, found: Found) -> SatelliteConfig:
         key=here / file.key,
         trust=here / file.trust,
         state=here / file.state,
+        spool=Bounds(file.spool.bytes, file.spool.days, file.spool.keep_hours),
         sources={name: source for name, source in sources.items() if source is not None},
     )
 

@@ -41,6 +41,11 @@ class Definitions:
         return self.folder / NAME
 
     @property
+    def size(self) -> int:
+        """The bytes of the file."""
+        return self._size
+
+    @property
     def through(self) -> int:
         """The highest id that is defined."""
         return self._chunks[-1].last if self._chunks else 0
@@ -50,6 +55,7 @@ class Definitions:
         if not self.path.exists():
             return
         data = self._files.load(self.path)
+        self._size = len(data)
         found = scan(data)
         self.complete = not found.damaged
         for record in found.records:
@@ -99,6 +105,11 @@ class Definitions:
             if after >= chunk.first:
                 del message.definitions[: after - chunk.first + 1]
             yield message
+
+    def remove(self) -> None:
+        """Remove the file of an epoch that has no frames any more."""
+        self._files.remove(self.path)
+        self._chunks, self._size = [], 0
 
     def close(self) -> None:
         """Let go of the file."""

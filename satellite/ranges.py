@@ -66,9 +66,7 @@ class RangeSet:
 
     def missing(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Yield the ranges between first and last that are not in the set."""
-        for low, high in self:
-            if low > last:
-                break
+        for low, high in self._between(first, last):
             if first < low:
                 yield first, low - 1
             first = max(first, high + 1)
@@ -77,6 +75,14 @@ class RangeSet:
 
     def clipped(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Yield the ranges of the set that lie between first and last, cut to them."""
-        for low, high in self:
-            if low <= last and high >= first:
-                yield max(low, first), min(high, last)
+        for low, high in self._between(first, last):
+            yield max(low, first), min(high, last)
+
+    def touches(self, first: int, last: int) -> bool:
+        """Tell whether any sequence from first to last is in the set."""
+        at = bisect_left(self._last, first)
+        return at < len(self._first) and self._first[at] <= last
+
+    def _between(self, first: int, last: int) -> list[tuple[int, int]]:
+        start, end = bisect_left(self._last, first), bisect_right(self._first, last)
+        return list(zip(self._first[start:end], self._last[start:end], strict=True))

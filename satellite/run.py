@@ -22,10 +22,13 @@ from satellite.clock import SystemClock
 from satellite.collector import Collector
 from satellite.config import ConfigError, SatelliteConfig, load_config
 from satellite.coverage import ends_json, ends_of, load_ends
+from satellite.disk import advice, free_bytes
+from satellite.growth import Growth
 from satellite.plugins import Found, find_collectors
 from satellite.scheduler import Scheduler
 from satellite.series import Series
-from satellite.spool import Spool, SpoolError
+from satellite.spool import Spool
+from satellite.spool_errors import SpoolError
 from satellite.spool_files import SpoolFiles
 from satellite.uplink import Callbacks, ChannelFactory, SessionState, Uplink, secure_channels
 from shared import __version__, lifeline
@@ -95,6 +98,7 @@ class Satellite:
         self._channels = channels or secure_channels(config.certificate, config.key, config.trust)
         self._files = files or SpoolFiles()
         self._clock = SystemClock()
+        self._growth = Growth()
         self._hard_end: threading.Timer | None = None
 
     async def run(self) -> int:
@@ -131,8 +135,11 @@ class Satellite:
 
     def _build(self) -> None:
         state = self._config.state
-        (state / "paused").mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._spool = Spool(state, self._clock.now_ms, self._files)
+        try:
+            (state / "paused").mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise SpoolError(f"the state folder {state} can't be used: {error}; {advice(error)}") from error
+        self._spool = Spool(state, self._clock.now_ms, self._files, self._config.spool, load=False)
         ends = load_ends(state / "ends.json")
         for key, until in ends_of(self._spool.previous_frames()).items():
             ends[key] = max(ends.get(key, 0), until)
@@ -155,12 +162,23 @@ class Satellite:
             self._on_append(frame)
 
     def _heartbeat(self) -> uplink_pb2.Heartbeat:
-        frames, size, oldest = self._spool.depth()
+        depth = self._spool.depth()
+        kept, free = max(depth.held_bytes - depth.bytes, 0), free_bytes(self._config.state)
+        dropped_frames, dropped_samples = self._spool.dropped
+        self._growth.note(self._clock.monotonic(), depth.bytes)
+        # What is acknowledged gives way, so that it is room; and the disk may be full before the bound is reached.
+        room = min(self._spool.bound - depth.bytes, free + kept)
         return uplink_pb2.Heartbeat(
             now_ms=self._clock.now_ms(),
-            spool_frames=frames,
-            spool_bytes=size,
-            oldest_unsent_ms=oldest,
+            spool_frames=depth.frames,
+            spool_bytes=depth.bytes,
+            oldest_unsent_ms=depth.oldest_ms,
+            spool_bound_bytes=self._spool.bound,
+            spool_kept_bytes=kept,
+            spool_full_seconds=self._growth.seconds_until(room),
+            spool_dropped_frames=dropped_frames,
+            spool_dropped_samples=dropped_samples,
+            disk_free_bytes=free,
             sources=self._scheduler.status(),
             frames_produced=self._spool.produced,
             frames_refused=self._uplink.refused,
@@ -170,6 +188,7 @@ class Satellite:
         )
 
     async def _keep_house(self) -> None:
+        await self._spool.load()
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             try:

@@ -4,7 +4,7 @@ The one promise: the index names only records that were valid when read and whos
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from satellite.records import Record, parse
 from satellite.spool_files import SpoolFiles
 
 SUFFIX: Final = ".segment"
+FRAME_COST: Final = 1024  # bytes of the bound that a frame takes at least, so that the bound is one of memory as well
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +25,7 @@ class Segment:
 
     name: str  # of the file in the epoch's folder
     size: int = 0  # bytes of the file that are known good
+    acknowledged_ms: int = 0  # since when it is on the disk that nothing waits in it, UTC milliseconds; 0: it is not
     sequences: "array[int]" = field(default_factory=lambda: array("Q"))
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))
     sizes: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -46,6 +48,29 @@ class Segment:
     def last(self) -> int:
         """The highest sequence, 0 for an empty segment."""
         return self.sequences[-1] if self.sequences else 0
+
+    @property
+    def first(self) -> int:
+        """The lowest sequence, 0 for an empty segment."""
+        return self.sequences[0] if self.sequences else 0
+
+    @property
+    def cost(self) -> int:
+        """What it takes of the spool's bound."""
+        return max(self.size, FRAME_COST * len(self.sequences))
+
+    def bytes_of(self, first: int, last: int) -> int:
+        """Return how many bytes of the file hold the sequences first to last."""
+        low, high = bisect_left(self.sequences, first), bisect_right(self.sequences, last) - 1
+        return self.offsets[high] + self.sizes[high] - self.offsets[low] if low <= high else 0
+
+    def time_before(self, sequence: int) -> int:
+        """Return when the last frame before a sequence was spooled; there is one."""
+        return self.times[bisect_left(self.sequences, sequence) - 1]
+
+    def time_after(self, sequence: int) -> int:
+        """Return when the first frame after a sequence was spooled; there is one."""
+        return self.times[bisect_right(self.sequences, sequence)]
 
     def runs(self) -> list[tuple[int, int]]:
         """Return the sequences as ranges, both ends included."""

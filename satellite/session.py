@@ -21,7 +21,7 @@ from satellite.spool import Spool
 from satellite.spool_epoch import SpoolEpoch
 from shared import __version__
 from shared.failpoints import failpoint
-from shared.pb import actions_pb2, telemetry_pb2, uplink_pb2, uplink_pb2_grpc
+from shared.pb import actions_pb2, uplink_pb2, uplink_pb2_grpc
 from shared.tasks import first_of
 
 _log = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ class Session:
         self._answered = 0.0  # monotonic seconds of the last answer, or of the first frame after all were answered
         self._known_through: dict[bytes, int] = {}
         self._offered: set[bytes] = set()
+        self._declared: set[tuple[bytes, int, int]] = set()
         self._drain: uplink_pb2.Drain | None = None
 
     async def run(self, channel: grpc.aio.Channel) -> None:
@@ -155,9 +156,10 @@ class Session:
         if incarnation == self._state.incarnation:
             return
         # What was never acknowledged is offered anyway: at first contact, or where nothing was delivered yet.
-        forgets = any(epoch.taken for epoch in self._spool.epochs)
+        forgets = not self._spool.loaded.is_set() or any(epoch.taken for epoch in self._spool.epochs)
         if forgets:
             self._spool.forget_acknowledged()
+            await self._spool.loaded.wait()  # what is read from now on has to be forgotten on the disk, too
             await self._spool.sweep()
         await asyncio.to_thread(self._state.set_incarnation, incarnation)
         if forgets:
@@ -180,11 +182,15 @@ class Session:
 
     async def _send(self) -> None:
         lanes = Lanes(self._spool, self._offered, self._clock.now_ms())
-        await self._declare_lost()
+        losses = -1
         while self._drain is None:
+            if losses != self._spool.losses:
+                losses = self._spool.losses
+                await self._declare_lost()
             room = self._backfill.room(self._clock.monotonic(), self._clock.now_ms())
             pick = lanes.next(self._credit, room)
             if pick is None:
+                self._offer_rest()
                 if room and self._credit > 0:
                     self._backfill.drained()
                 await self._rest(None if room else self._backfill.wait_seconds(self._clock.now_ms()))
@@ -194,9 +200,14 @@ class Session:
             for frame in frames:
                 frame.lane = pick.lane
                 await self._send_frame(frame)
-            if len(frames) < len(pick.sequences):
-                await self._declare_lost()
         await self._finish(self._drain)
+
+    def _offer_rest(self) -> None:
+        """End the session where epochs wait that its greeting did not offer: read since then, or too many for one."""
+        if not self._sent and self._spool.loaded.is_set():
+            for epoch in self._spool.epochs:
+                if epoch.id not in self._offered and not epoch.drained:
+                    raise SessionEndedError("older frames are offered now", expected=True, reconnect_after=0.0)
 
     async def _send_frame(self, frame: uplink_pb2.Frame) -> None:
         size = frame.ByteSize() if frame.lane == uplink_pb2.LANE_BACKFILL else 0
@@ -227,19 +238,24 @@ class Session:
             self._known_through[epoch.id] = message.definitions[-1].id
 
     async def _declare_lost(self) -> None:
+        """Declare what is lost or dropped, once in a session; the same again would be a second gap."""
         for epoch in self._spool.epochs:
-            for first, last in list(epoch.lost) if epoch.id in self._offered else ():
-                begin, end = epoch.span(first, last)
-                dropped = uplink_pb2.Dropped(
-                    epoch=epoch.id,
-                    range=uplink_pb2.SequenceRange(first=first, last=last),
-                    from_ms=begin,
-                    to_ms=end,
-                    reason=telemetry_pb2.GAP_REASON_ERROR,
-                )
+            for loss in epoch.losses() if epoch.id in self._offered else ():
+                number = (epoch.id, loss.drop.first, loss.drop.last)
+                if number in self._declared:
+                    continue
                 while self._credit < 1:
                     await self._rest()
                 self._credit -= 1
+                self._declared.add(number)
+                dropped = uplink_pb2.Dropped(
+                    epoch=epoch.id,
+                    range=uplink_pb2.SequenceRange(first=loss.drop.first, last=loss.drop.last),
+                    from_ms=loss.drop.from_ms,
+                    to_ms=loss.drop.to_ms,
+                    reason=loss.reason,
+                    samples=loss.drop.samples,
+                )
                 await self._write(uplink_pb2.SatelliteMessage(dropped=dropped))
 
     async def _finish(self, drain: uplink_pb2.Drain) -> None:

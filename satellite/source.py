@@ -18,7 +18,7 @@ from satellite.collector import Collector, PollPlan, SourceDeniedError, SourceEr
 from satellite.coverage import Coverage, Ends, Slots
 from satellite.inventory import InventoryTracker
 from satellite.series import Series
-from satellite.spool import SpoolFullError
+from satellite.spool_errors import SpoolFullError
 from satellite.threads import SourceBusyError, SourceThreads, within
 from shared.model import Event, Gap, GapReason
 from shared.pb import inventory_pb2, uplink_pb2

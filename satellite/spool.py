@@ -5,26 +5,29 @@ it is declared lost; a frame that is not on the disk is never handed to the upli
 """
 
 import asyncio
-import fcntl
 import logging
 import os
-import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from satellite.records import PAYLOAD_LIMIT, Record, RecordType
-from satellite.segments import Segment
-from satellite.spool_epoch import EpochWriter, SpoolEpoch
+from satellite import spool_opening
+from satellite.appender import Appender
+from satellite.ballast import Ballast
+from satellite.bounds import DEFAULT, Bounds, default_bytes
+from satellite.disk import advice, free_bytes
+from satellite.records import PAYLOAD_LIMIT, RecordType
+from satellite.spool_epoch import SpoolEpoch
+from satellite.spool_errors import SpoolError
 from satellite.spool_files import SpoolFiles
+from satellite.spool_room import SpoolRoom
 from shared.failpoints import failpoint
 from shared.pb import telemetry_pb2 as pb
 from shared.pb import uplink_pb2
 
 _log = logging.getLogger(__name__)
-_FOLDER: Final = re.compile(r"(\d{6,})-([0-9a-f]{32})")
 _TYPES: Final = {
     "batch": RecordType.BATCH,
     "inventory": RecordType.INVENTORY,
@@ -33,61 +36,64 @@ _TYPES: Final = {
 }
 _ENVELOPE: Final = 4096  # bytes that the message around a frame may take
 FRAME_BYTES: Final = PAYLOAD_LIMIT - _ENVELOPE
-_GROUP_BYTES: Final = 16 * 1024 * 1024  # of appends that share one fdatasync
 _FRESH_BYTES: Final = 4 * 1024 * 1024  # of frames that are sent from memory instead of being read again
-_KEPT_SEGMENTS: Final = 2  # of this run, whatever was acknowledged: the next run reads in them where this one ended
+_EARLIER: Final = 8  # runs whose last frames tell where they ended
 
 
-class SpoolError(Exception):
-    """The spool can't do what was asked; the message says what, where and how to fix it."""
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What is in the spool."""
 
-
-class SpoolFullError(SpoolError):
-    """Nothing could be written and nothing was: the disk is full. Later appends may succeed."""
-
-
-class SpoolBrokenError(SpoolError):
-    """The disk failed to keep what it was given: the process has to stop, for nothing it says can be trusted."""
-
-
-@dataclass(slots=True, eq=False)
-class _Append:
-    type: RecordType
-    time_ms: int
-    payload: bytes
-    done: "asyncio.Future[int]"
+    frames: int  # that wait
+    bytes: int  # of them
+    held_bytes: int  # of the bound; with acknowledged segments
+    oldest_ms: int  # when the oldest that waits was spooled, UTC milliseconds; 0 for none
 
 
 class Spool:
     """All epochs that still hold frames, this run's last. Belongs to one event loop; the disk is used in threads."""
 
-    def __init__(self, state: Path, now_ms: Callable[[], int], files: SpoolFiles | None = None) -> None:
-        """Open the spool below a state folder and begin this run's epoch. Blocks; raises SpoolError, OSError."""
+    def __init__(
+        self,
+        state: Path,
+        now_ms: Callable[[], int],
+        files: SpoolFiles | None = None,
+        bounds: Bounds = DEFAULT,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        load: bool = True,
+    ) -> None:
+        """Open the spool below a state folder and begin this run's epoch. Blocks; raises SpoolError.
+
+        With load=False what earlier runs left is there only after `load`.
+        """
         self.changed = asyncio.Event()  # set when there may be more to send; the uplink clears it
+        self.loaded = asyncio.Event()  # what earlier runs left is read
+        self.produced = 0
+        self._damaged = 0  # frames that could not be read again
         self._now_ms = now_ms
-        self._files = files or SpoolFiles()
+        self.files = files or SpoolFiles()  # on a full disk they go on writing small files, with the ballast's room
         self._folder = state / "spool"
         self._quarantine = state / "quarantine"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _lock(state / "lock")
-        self._old = self._load_old()
-        self.current = self._begin()
-        self._writer = EpochWriter(self.current, self._files)
-        self._thread = ThreadPoolExecutor(1, "spool")
-        self._waiting: list[_Append] = []
-        self._flush: asyncio.Task[None] | None = None
-        self._defining = asyncio.Lock()
-        self._sweeping = asyncio.Lock()
-        self._stored: dict[bytes, bytes] = {}
+        self._lock = -1
+        try:
+            self._open(state, bounds, monotonic)
+            if load:
+                while epoch := self._load_next():
+                    self._take_in(epoch)
+                self.loaded.set()
+        except OSError as error:
+            if self._lock >= 0:
+                os.close(self._lock)
+            raise self._unopened(error) from error
+        self._appender = Appender(self.current, self.files, self._room, now_ms, self._appended)
         self._fresh: dict[int, bytes] = {}  # the newest frames of this run, which are on the disk as well
         self._fresh_bytes = 0
-        self._broken: str | None = None
-        self.produced = 0
 
     @property
     def epochs(self) -> list[SpoolEpoch]:
         """Every epoch, oldest first, this run's last."""
-        return [*self._old, self.current]
+        return [*self._epochs]
 
     # --- writing
 
@@ -105,108 +111,31 @@ class Spool:
         payload = frame.SerializeToString()
         if len(payload) > FRAME_BYTES:
             raise ValueError(f"a frame has at most {FRAME_BYTES} bytes, this {content} has {len(payload)}")
-        sequence = await self._written(_TYPES[content], payload)
+        sequence = await self._appender.append(_TYPES[content], payload)
         frame.epoch, frame.sequence = self.current.id, sequence
         failpoint("spool.append.after")
         return sequence
 
     async def define(self, definitions: Sequence[pb.SeriesDefinition]) -> None:
         """Keep definitions of this run, their ids following the last; on the disk on return. Raises as append."""
-        self._check()
-        loop = asyncio.get_running_loop()
-        async with self._defining:
-            target = self.current.definitions
-            if definitions[0].id != target.through + 1:
-                raise ValueError(f"series id {target.through + 1} is the next, not {definitions[0].id}")
-            try:
-                await loop.run_in_executor(self._thread, target.append, definitions, self._now_ms())
-            except OSError as error:
-                raise self._failed(error, target.cut) from error
+        await self._appender.define(definitions)
         self.changed.set()
 
-    async def _written(self, kind: RecordType, payload: bytes) -> int:
-        self._check()
-        loop = asyncio.get_running_loop()
-        entry = _Append(kind, self._now_ms(), payload, loop.create_future())
-        self._waiting.append(entry)
-        if self._flush is None or self._flush.done():
-            self._flush = loop.create_task(self._flush_all(), name="spool flush")
-        return await entry.done
-
-    async def _flush_all(self) -> None:
-        # Whoever comes while the disk is busy shares the next fdatasync.
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            group = self._take_group()
-            first = self.current.next_sequence
-            records = [(first + i, entry.time_ms, entry.type, entry.payload) for i, entry in enumerate(group)]
-            try:
-                segment, written = await loop.run_in_executor(self._thread, self._write, records)
-            except SpoolError as error:
-                for entry in group:
-                    if not entry.done.done():
-                        entry.done.set_exception(error)
-                continue
-            self._publish(segment, written, group)
-
-    def _take_group(self) -> list[_Append]:
-        size, count = 0, 0
-        while count < len(self._waiting) and (not count or size + len(self._waiting[count].payload) <= _GROUP_BYTES):
-            size += len(self._waiting[count].payload)
-            count += 1
-        group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return group
-
-    def _write(self, records: list[tuple[int, int, RecordType, bytes]]) -> tuple[Segment, list[Record]]:
-        try:
-            segment, written = self._writer.write(records)
-        except OSError as error:
-            raise self._failed(error, self._writer.cut) from error
-        failpoint("spool.fdatasync.before")
-        try:
-            self._writer.sync(written)
-        except OSError as error:
-            raise self._break(error) from error
-        failpoint("spool.fdatasync.after")
-        return segment, written
-
-    def _publish(self, segment: Segment, written: Sequence[Record], group: Sequence[_Append]) -> None:
-        epoch = self.current
-        if not epoch.segments or epoch.segments[-1] is not segment:
-            epoch.segments.append(segment)
-        for record, entry in zip(written, group, strict=True):
-            segment.publish(record)
-            self._fresh[record.sequence] = entry.payload
-            self._fresh_bytes += len(entry.payload)
-            if not entry.done.done():
-                entry.done.set_result(record.sequence)
+    def _appended(self, sequence: int, payload: bytes) -> None:
+        self._fresh[sequence] = payload
+        self._fresh_bytes += len(payload)
         while self._fresh_bytes > _FRESH_BYTES:
             self._fresh_bytes -= len(self._fresh.pop(next(iter(self._fresh))))
-        epoch.pending.add(written[0].sequence, written[-1].sequence)
-        epoch.next_sequence = written[-1].sequence + 1
-        self.produced += len(written)
+        self.produced += 1
         self.changed.set()
-
-    def _failed(self, error: OSError, cut: Callable[[], None]) -> SpoolError:
-        # Nothing of a failed write may stay before the next one; where that fails too, nothing can be trusted.
-        try:
-            cut()
-        except OSError as second:
-            return self._break(second)
-        return SpoolFullError(f"can't write to {self._folder}: {error}; free some space there")
-
-    def _break(self, error: OSError) -> SpoolBrokenError:
-        self._broken = f"the disk below {self._folder} failed: {error}; look at the kernel's log and replace it"
-        return SpoolBrokenError(self._broken)
-
-    def _check(self) -> None:
-        if self._broken:
-            raise SpoolBrokenError(self._broken)
 
     # --- reading and acknowledging
 
     async def read(self, epoch: SpoolEpoch, sequences: Sequence[int]) -> list[uplink_pb2.Frame]:
-        """Return pending frames; one that can't be read any more is left out and lost: it is declared as dropped."""
+        """Return pending frames; one that can't be read any more is left out and lost: it is declared as dropped.
+
+        One that was dropped or acknowledged meanwhile is left out, too.
+        """
         payloads = self._take_fresh(epoch, sequences)
         if absent := [sequence for sequence in sequences if sequence not in payloads]:
             payloads |= await asyncio.to_thread(epoch.load_frames, absent)
@@ -214,9 +143,14 @@ class Spool:
         for sequence in sequences:
             payload = payloads[sequence]
             if payload is None:
-                _log.error("frame %d of epoch %s is damaged and becomes a gap", sequence, epoch.id.hex())
-                epoch.lose(sequence)
+                if sequence in epoch.pending:
+                    _log.error("frame %d of epoch %s is damaged and becomes a gap", sequence, epoch.id.hex())
+                    epoch.lose(sequence)
+                    self._damaged += 1
                 continue
+            if sequence not in epoch.pending or sequence in epoch.leaving:
+                continue
+            epoch.handed.add(sequence, sequence)
             frame = uplink_pb2.Frame.FromString(payload)
             frame.epoch, frame.sequence = epoch.id, sequence
             frames.append(frame)
@@ -241,104 +175,110 @@ class Spool:
 
     def forget_acknowledged(self) -> None:
         """Make all that is still here pending again: the metaconsole was restored to an earlier state."""
-        for epoch in self.epochs:
+        self._forgets = True  # of what is not loaded yet, too
+        for epoch in self._epochs:
             epoch.forget_taken()
         self.changed.set()
 
     async def renew(self, epoch: SpoolEpoch) -> None:
         """Give an epoch whose numbers the metaconsole no longer trusts a new one, frames and definitions kept."""
-        loop = asyncio.get_running_loop()
         fresh = os.urandom(16)
         order = epoch.folder.name.partition("-")[0]
         _log.warning("epoch %s goes on as %s: the metaconsole retired it", epoch.id.hex(), fresh.hex())
-        async with self._sweeping:  # and in the writing thread: nobody else uses the folder's old name meanwhile
-            await loop.run_in_executor(self._thread, epoch.move, self._folder / f"{order}-{fresh.hex()}", fresh)
+        async with self._room.lock:  # nobody else uses the folder's old name meanwhile
+            await self._appender.move(epoch, self._folder / f"{order}-{fresh.hex()}", fresh)
         self.changed.set()
 
-    def previous_frames(self, epochs: int = 8) -> Iterator[uplink_pb2.Frame]:
+    def previous_frames(self) -> Iterator[uplink_pb2.Frame]:
         """Yield the last frames of earlier runs, oldest first: they tell where those runs ended. Blocks."""
-        for epoch in self._old[-epochs:]:
-            for payload in epoch.newest_payloads():
-                yield uplink_pb2.Frame.FromString(payload)
+        for payload in spool_opening.newest_payloads(self._earlier[-_EARLIER:], self.files):
+            yield uplink_pb2.Frame.FromString(payload)
 
-    def depth(self) -> tuple[int, int, int]:
-        """Return frames and bytes that wait, and when the oldest of them was spooled (UTC milliseconds, 0: none)."""
-        frames = sum(len(epoch.pending) for epoch in self.epochs)
-        size = sum(epoch.waiting_bytes() for epoch in self.epochs)
-        oldest = next((epoch.time_of(first) for epoch in self.epochs for first, _ in epoch.pending), 0)
-        return frames, size, oldest
+    def depth(self) -> Depth:
+        """Return what is in the spool."""
+        frames = sum(len(epoch.pending) for epoch in self._epochs)
+        size = sum(epoch.waiting_bytes() for epoch in self._epochs)
+        oldest = next((epoch.time_of(first) for epoch in self._epochs for first, _ in epoch.pending), 0)
+        return Depth(frames, size, self._room.held(), oldest)
 
     # --- room
 
-    async def sweep(self) -> None:
-        """Keep what was acknowledged and remove what nothing waits in. Raises OSError."""
-        async with self._sweeping:
-            for epoch in self.epochs:
-                await self._sweep(epoch)
-            drained = [epoch for epoch in self._old if epoch.drained]
-            for epoch in drained:
-                await asyncio.to_thread(epoch.delete)
-                self._old.remove(epoch)
-                self._stored.pop(epoch.id, None)
+    @property
+    def bound(self) -> int:
+        """How many bytes it may hold."""
+        return self._room.bound
 
-    async def _sweep(self, epoch: SpoolEpoch) -> None:
-        # What was taken is kept before a segment goes: a sequence that is in neither would be a lost one.
-        content, idle = epoch.taken_bytes(), epoch.removable(keep=_KEPT_SEGMENTS if epoch is self.current else 0)
-        if self._stored.get(epoch.id) != content:
-            await asyncio.to_thread(epoch.store_taken, content)
-            self._stored[epoch.id] = content
-        for segment in idle:
-            epoch.segments.remove(segment)
-            await asyncio.to_thread(self._files.remove, epoch.folder / segment.name)
+    @property
+    def dropped(self) -> tuple[int, int]:
+        """How many frames were dropped since start, and how many samples in them."""
+        return self._room.dropped_frames, self._room.dropped_samples
+
+    @property
+    def losses(self) -> int:
+        """A number that rises whenever there is more to declare as lost."""
+        return self._damaged + self._room.dropped_frames
+
+    async def sweep(self) -> None:
+        """Keep what was acknowledged, remove what is out of its time and its bound. Raises OSError."""
+        await self._room.sweep()
 
     async def close(self) -> None:
         """Finish what is being written, keep what was acknowledged, let go of the lock. Works twice."""
         if self._lock < 0:
             return
-        if self._flush is not None:
-            await self._flush
-        if not self._broken:
-            await self.sweep()
-        self._thread.shutdown()
-        self._writer.close()
-        self.current.definitions.close()
+        await self._appender.finish()
+        if not self._appender.broken:
+            await self._room.close()
+        self._appender.close()
         os.close(self._lock)
         self._lock = -1
 
     # --- opening
 
-    def _load_old(self) -> list[SpoolEpoch]:
-        found = []
-        for path in sorted(self._folder.iterdir()):
-            match = _FOLDER.fullmatch(path.name)
-            if not match:
-                _log.warning("%s is not an epoch of the spool and is left alone", path)
-                continue
-            epoch = SpoolEpoch(path, bytes.fromhex(match[2]), self._files)
-            epoch.load(self._quarantine)
-            found.append(epoch)
-        return found
+    async def load(self) -> None:
+        """Read what earlier runs left, an epoch at a time, while the spool is in use. Raises SpoolError."""
+        try:
+            while epoch := await asyncio.to_thread(self._load_next):
+                self._take_in(epoch)
+        except OSError as error:
+            raise self._unopened(error) from error
+        self.loaded.set()
+        self.changed.set()
 
-    def _begin(self) -> SpoolEpoch:
+    def _open(self, state: Path, bounds: Bounds, monotonic: Callable[[], float]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = spool_opening.lock(state / "lock")
+        self.files.ballast = ballast = Ballast(state / "ballast", bounds.ballast_bytes)
+        ballast.renew()
+        self._unread = spool_opening.epoch_folders(self._folder)
+        self._earlier = [folder for folder, _ in self._unread]
         epoch = os.urandom(16)
-        number = int(self._old[-1].folder.name.partition("-")[0]) + 1 if self._old else 1
+        number = int(self._earlier[-1].name.partition("-")[0]) + 1 if self._earlier else 1
         folder = self._folder / f"{number:06d}-{epoch.hex()}"
-        folder.mkdir(mode=0o700)
-        self._files.sync_folder(self._folder)
-        return SpoolEpoch(folder, epoch, self._files)
+        self.files.make_folder(folder)
+        self.current = SpoolEpoch(folder, epoch, self.files)
+        self._epochs = [self.current]
+        self._forgets = False
+        own = spool_opening.size_of(self._folder) + ballast.held()
+        bound = bounds.bytes or default_bytes(free_bytes(state) + own)
+        clocks = (self._now_ms, monotonic)
+        self._room: SpoolRoom = SpoolRoom(self._epochs, self.files, ballast, bounds, bound, self.changed, *clocks)
 
+    def _load_next(self) -> SpoolEpoch | None:
+        if not self._unread:
+            return None
+        path, number = self._unread.pop(0)
+        epoch = SpoolEpoch(path, number, self.files)
+        epoch.load(self._quarantine)
+        return epoch
 
-def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(descriptor)
-        raise SpoolError(
-            f"another satellite (process {holder}) runs on the state folder {path.parent}; "
-            "stop it, or give this one a state folder of its own"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
+    def _take_in(self, epoch: SpoolEpoch) -> None:
+        if self._forgets:
+            epoch.forget_taken()
+        self._epochs.insert(len(self._epochs) - 1, epoch)
+        self.changed.set()
+
+    def _unopened(self, error: OSError) -> SpoolError:
+        if isinstance(error, BlockingIOError):
+            return SpoolError(f"{error}; stop it, or give this one a state folder of its own")
+        return SpoolError(f"the spool below {self._folder} can't be opened: {error}; {advice(error)}")

@@ -5,14 +5,18 @@ The one promise: a sequence is pending, taken or lost, never silently none of th
 
 import logging
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from satellite import drops
 from satellite.definitions import Definitions
+from satellite.disk import is_full
+from satellite.drops import Drop, Loss
 from satellite.ranges import RangeSet
-from satellite.records import FILE_MAGIC, Record, RecordType, pack, scan
-from satellite.segments import SUFFIX, Segment, segment_name
+from satellite.records import FILE_MAGIC, RecordType, pack, scan
+from satellite.segments import SUFFIX, Segment
 from satellite.spool_files import SpoolFiles
 
 _log = logging.getLogger(__name__)
@@ -30,7 +34,10 @@ class SpoolEpoch:
         self.next_sequence = 1
         self.pending = RangeSet()
         self.taken = RangeSet()
-        self.lost = RangeSet()  # damaged: to be declared as dropped, until that is acknowledged
+        self.lost = RangeSet()  # damaged or dropped: to be declared, until that is acknowledged
+        self.drops: list[Drop] = []  # ascending; what of `lost`, or of what was lost, was dropped on purpose
+        self.handed = RangeSet()  # given to a session and not acknowledged: the metaconsole may have them
+        self.leaving = RangeSet()  # about to be dropped: given to nobody any more
         self.segments: list[Segment] = []
         self.definitions = Definitions(folder, files)
         self._files = files
@@ -47,16 +54,23 @@ class SpoolEpoch:
             ranges.add(first, last)
         return ranges
 
+    def losses(self) -> list[Loss]:
+        """Return what is to be declared, and why."""
+        return [loss for part in self.lost for loss in drops.losses(self.drops, *part, self.span)]
+
     # --- opening what an earlier run left
 
     def load(self, quarantine: Path) -> None:
         """Read the folder: index what is valid, cut a torn tail, keep a copy of what is damaged."""
         self.definitions.load()
         self._load_taken()
+        dropped = self._load_drops()
         paths = sorted(self.folder.glob(f"*{SUFFIX}"))
         for path in paths:
             self._load_segment(path, quarantine, newest=path == paths[-1])
-        highest = max(self.taken.highest, max((segment.last for segment in self.segments), default=0))
+        # What is here was not dropped in the end: the satellite ended between the list and the segment.
+        self.drops = [d for d in dropped if not any(s.first <= d.last and d.first <= s.last for s in self.segments)]
+        highest = max(self.taken.highest, *(segment.last for segment in self.segments), *(d.last for d in dropped), 0)
         self.next_sequence = highest + 1
         self._sort_out(highest)
 
@@ -64,7 +78,7 @@ class SpoolEpoch:
         data = self._files.load(path)
         found = scan(data)
         torn = len(data) > found.end
-        segment = Segment(path.name, found.end)
+        segment = Segment(path.name, found.end, round(path.stat().st_mtime * 1000))
         highest = self.segments[-1].last if self.segments else 0
         for record in found.records:
             if record.sequence > max(highest, segment.last):
@@ -86,6 +100,8 @@ class SpoolEpoch:
         for first, last in present:
             for low, high in self.taken.missing(first, last):
                 self.pending.add(low, high)
+        for segment in self.segments:
+            segment.acknowledged_ms *= not self.waits_in(segment)
         for first, last in present.missing(1, highest):
             for low, high in self.taken.missing(first, last):
                 self.lost.add(low, high)
@@ -104,7 +120,13 @@ class SpoolEpoch:
         quarantine.mkdir(mode=0o700, exist_ok=True)
         copy = quarantine / f"{self.folder.name}-{path.name}"
         if not copy.exists():
-            self._files.replace(copy, data)
+            try:
+                self._files.replace(copy, data)
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                _log.warning("no copy of %s is kept: the disk is full", path)
+                self._files.remove(copy.with_name(copy.name + ".new"))
         for old in sorted(quarantine.iterdir(), key=lambda entry: entry.stat().st_mtime)[:-_KEPT_COPIES]:
             self._files.remove(old)
 
@@ -121,13 +143,19 @@ class SpoolEpoch:
         return segment.times[at] if segment else 0
 
     def waiting_bytes(self) -> int:
-        """Return the bytes of the segments that frames wait in."""
-        waits = (s.size for s in self.segments if any(self.pending.clipped(s.sequences[0], s.last)))
-        return sum(waits)
+        """Return the bytes of the frames that wait."""
+        waits = ((s, part) for s in self.segments for part in self.pending.clipped(s.first, s.last))
+        return sum(segment.bytes_of(*part) for segment, part in waits)
+
+    def held_bytes(self) -> int:
+        """Return what the epoch takes of the spool's bound."""
+        return sum(segment.cost for segment in self.segments) + self.definitions.size
 
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Return the UTC milliseconds between which lost sequences were spooled, by their neighbours."""
-        times = [t for segment in self.segments for s, t in _ends(segment, first, last)]
+        below = [s.time_before(first) for s in self.segments if s.first < first][-1:]
+        above = [s.time_after(last) for s in self.segments if s.last > last][:1]
+        times = below + above
         return (min(times), max(times)) if times else (0, 0)
 
     def load_frames(self, sequences: Sequence[int]) -> dict[int, bytes | None]:
@@ -145,23 +173,12 @@ class SpoolEpoch:
                 _log.error("%s can't be read: %s", self.folder / segment.name, error)
         return payloads
 
-    def newest_payloads(self) -> Iterator[bytes]:
-        """Yield what the last two segments hold, oldest first."""
-        for segment in self.segments[-2:]:
-            payloads = segment.load(self.folder, self._files, range(len(segment.sequences)))
-            yield from (payload for payload in payloads.values() if payload is not None)
-
     def _find(self, sequence: int) -> tuple[Segment | None, int]:
-        low, high = 0, len(self.segments)
-        while low < high:
-            middle = (low + high) // 2
-            if self.segments[middle].last < sequence:
-                low = middle + 1
-            else:
-                high = middle
-        if low == len(self.segments) or (at := self.segments[low].position(sequence)) is None:
+        segments = [*self.segments]  # a thread may look while the event loop removes one
+        low = bisect_left(segments, sequence, key=lambda segment: segment.last)
+        if low == len(segments) or (at := segments[low].position(sequence)) is None:
             return None, 0
-        return self.segments[low], at
+        return segments[low], at
 
     # --- what was taken
 
@@ -171,8 +188,8 @@ class SpoolEpoch:
             first, last = max(first, 1), min(last, self.next_sequence - 1)
             if first <= last:
                 self.taken.add(first, last)
-                self.pending.remove(first, last)
-                self.lost.remove(first, last)
+                for ranges in (self.pending, self.lost, self.handed):
+                    ranges.remove(first, last)
 
     def lose(self, sequence: int) -> None:
         """Take note that a pending frame can't be read any more."""
@@ -180,12 +197,19 @@ class SpoolEpoch:
         self.lost.add(sequence, sequence)
 
     def forget_taken(self) -> None:
-        """Make every frame that is still here pending again: the metaconsole went back in time."""
+        """Make every frame that is still here pending again, and declare anew what was dropped.
+
+        The metaconsole went back in time.
+        """
         for segment in self.segments:
+            segment.acknowledged_ms = 0
             for first, last in segment.runs():
                 for low, high in list(self.lost.missing(first, last)):
                     self.taken.remove(low, high)
                     self.pending.add(low, high)
+        for drop in self.drops:
+            self.taken.remove(drop.first, drop.last)
+            self.lost.add(drop.first, drop.last)
 
     def taken_bytes(self) -> bytes:
         """Return the content of the file that keeps what was taken."""
@@ -210,10 +234,44 @@ class SpoolEpoch:
 
     # --- room
 
-    def removable(self, *, keep: int) -> list[Segment]:
-        """Return the segments that nothing waits in, the newest `keep` left out."""
-        idle = self.segments[: len(self.segments) - keep]
-        return [s for s in idle if not any(self.pending.clipped(s.sequences[0], s.last))]
+    def waits_in(self, segment: Segment) -> bool:
+        """Tell whether a frame of a segment waits."""
+        return self.pending.touches(segment.first, segment.last)
+
+    def plan_drop(self, segment: Segment, waiting: RangeSet, handed: RangeSet) -> list[Drop]:
+        """Return the entries for the frames that wait in a segment. For use in a thread, hence the copies."""
+        at = [n for n, sequence in enumerate(segment.sequences) if sequence in waiting]
+        try:
+            payloads = segment.load(self.folder, self._files, at)
+        except OSError as error:
+            _log.error("%s can't be read: %s; how many samples are dropped with it is not known", segment.name, error)
+            payloads = {}
+        found = (drops.Frame(segment.sequences[n], segment.times[n], payloads.get(segment.sequences[n])) for n in at)
+        return drops.entries(found, handed)
+
+    def store_drops(self, new: Sequence[Drop]) -> None:
+        """Keep what was dropped, and what is going to be; durable on return."""
+        self._files.replace(self.folder / drops.NAME, drops.to_file(drops.added(self.drops, new)))
+
+    def drop(self, segment: Segment, new: Sequence[Drop]) -> list[Drop]:
+        """Let go of a segment whose drops are stored; return what of them waited still."""
+        dropped: list[Drop] = []
+        for first, last in list(self.pending.clipped(segment.first, segment.last)):
+            self.pending.remove(first, last)
+            self.lost.add(first, last)
+            dropped += drops.parts(new, first, last)
+        self.drops = drops.added(self.drops, new)
+        self.segments.remove(segment)
+        return dropped
+
+    def _load_drops(self) -> list[Drop]:
+        path = self.folder / drops.NAME
+        if not path.exists():
+            return []
+        found = drops.of_file(self._files.load(path))
+        if found is None:
+            _log.error("%s is damaged: what was dropped is declared as lost, its samples uncounted", path)
+        return found or []
 
     def delete(self) -> None:
         """Remove a drained epoch, segments first, so that a crash leaves nothing that looks pending."""
@@ -228,65 +286,3 @@ class SpoolEpoch:
         self._files.rename(self.folder, folder)
         self.folder, self.id = folder, epoch
         self.definitions.folder = folder
-
-
-def _ends(segment: Segment, first: int, last: int) -> Iterator[tuple[int, int]]:
-    below = [i for i, s in enumerate(segment.sequences) if s < first][-1:]
-    above = [i for i, s in enumerate(segment.sequences) if s > last][:1]
-    for at in below + above:
-        yield segment.sequences[at], segment.times[at]
-
-
-class EpochWriter:
-    """Appends to the current epoch. Its methods run in the spool's one writing thread."""
-
-    SEGMENT_BYTES: Final = 8 * 1024 * 1024
-
-    def __init__(self, epoch: SpoolEpoch, files: SpoolFiles) -> None:
-        self._epoch = epoch
-        self._files = files
-        self._segment: Segment | None = None
-        self._size = 0
-        self._descriptor = -1
-
-    def write(self, records: Sequence[tuple[int, int, RecordType, bytes]]) -> tuple[Segment, list[Record]]:
-        """Append records (sequence, UTC milliseconds, type, payload); sync makes them durable.
-
-        Raises OSError; the caller then calls cut.
-        """
-        if self._segment is None or self._size >= self.SEGMENT_BYTES:
-            self._rotate(records[0][0])
-        assert self._segment is not None
-        data, written = bytearray() if self._size else bytearray(FILE_MAGIC), []
-        for sequence, time_ms, kind, payload in records:
-            packed = pack(sequence, time_ms, kind, payload)
-            written.append(Record(self._size + len(data), len(packed), sequence, time_ms, kind))
-            data += packed
-        self._files.write(self._descriptor, bytes(data))
-        return self._segment, written
-
-    def sync(self, written: Sequence[Record]) -> None:
-        """Return when what write appended is on the disk. Raises OSError, after which the spool is broken."""
-        assert self._segment is not None
-        self._files.datasync(self._descriptor)
-        if not self._size:
-            self._files.sync_folder(self._epoch.folder)
-        self._size = written[-1].offset + written[-1].size
-
-    def cut(self) -> None:
-        """Take back what a failed write may have left. Raises OSError."""
-        if self._segment is not None:
-            self._files.truncate(self._epoch.folder / self._segment.name, self._size)
-
-    def close(self) -> None:
-        """Let go of the active segment."""
-        if self._descriptor >= 0:
-            self._files.close(self._descriptor)
-            self._descriptor = -1
-            self._segment = None
-
-    def _rotate(self, first: int) -> None:
-        self.close()
-        name = segment_name(first)
-        self._descriptor = self._files.create(self._epoch.folder / name)
-        self._segment, self._size = Segment(name), 0

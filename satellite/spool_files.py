@@ -1,11 +1,17 @@
 """Every file operation of the spool, in one small object, so that a test can record their order or let them fail."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+from satellite.ballast import Ballast
+from satellite.disk import is_full
 
 
 class SpoolFiles:
     """The file system as the spool uses it."""
+
+    ballast: Ballast | None = None  # what a small file may use where the disk is full; the spool's, once it is open
 
     def create(self, path: Path) -> int:
         """Create a new file for appending and reading; return its descriptor. Raises OSError."""
@@ -48,6 +54,26 @@ class SpoolFiles:
 
     def replace(self, path: Path, data: bytes) -> None:
         """Write a file so that it is always either the old one or the new one, and on the disk on return."""
+        self._roomy(lambda: self._replace(path, data))
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and return when that is on the disk."""
+        self._roomy(lambda: path.mkdir(mode=0o700))
+        self.sync_folder(path.parent)
+
+    def _roomy(self, action: Callable[[], None]) -> None:
+        """Do what takes little room, on a full disk with that of the ballast."""
+        try:
+            action()
+        except OSError as error:
+            if self.ballast is None or not is_full(error):
+                raise
+            with self.ballast.given() as room:
+                if not room:
+                    raise
+                action()
+
+    def _replace(self, path: Path, data: bytes) -> None:
         new = path.with_name(path.name + ".new")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -69,6 +95,10 @@ class SpoolFiles:
             path.rmdir()
         else:
             path.unlink(missing_ok=True)
+
+    def touch(self, path: Path, ms: int) -> None:
+        """Say that a file was changed at an instant, UTC milliseconds."""
+        os.utime(path, ns=(ms * 1_000_000, ms * 1_000_000))
 
     def sync_folder(self, path: Path) -> None:
         """Return when the names in a folder are on the disk."""

@@ -213,7 +213,7 @@ class SourceStatus(_message.Message):
     def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds", "backfill_rate")
+    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds", "spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "spool_dropped_frames", "spool_dropped_samples", "disk_free_bytes", "backfill_rate")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     SPOOL_FRAMES_FIELD_NUMBER: _ClassVar[int]
     SPOOL_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -223,6 +223,12 @@ class Heartbeat(_message.Message):
     FRAMES_REFUSED_FIELD_NUMBER: _ClassVar[int]
     RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_BOUND_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_KEPT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_FULL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_DROPPED_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    SPOOL_DROPPED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
     BACKFILL_RATE_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     spool_frames: int
@@ -233,8 +239,14 @@ class Heartbeat(_message.Message):
     frames_refused: int
     rss_bytes: float
     cpu_seconds: float
+    spool_bound_bytes: int
+    spool_kept_bytes: int
+    spool_full_seconds: int
+    spool_dropped_frames: int
+    spool_dropped_samples: int
+    disk_free_bytes: int
     backfill_rate: float
-    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., backfill_rate: _Optional[float] = ...) -> None: ...
+    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., spool_bound_bytes: _Optional[int] = ..., spool_kept_bytes: _Optional[int] = ..., spool_full_seconds: _Optional[int] = ..., spool_dropped_frames: _Optional[int] = ..., spool_dropped_samples: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., backfill_rate: _Optional[float] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("sequence", "reason", "detail")

@@ -17,6 +17,7 @@ import numpy as np
 
 from bench import mix, progress
 from bench.copy_feeder import CYCLES
+from satellite.bounds import Bounds
 from satellite.clock import SystemClock
 from satellite.collector import PollPlan
 from satellite.series import Series
@@ -36,7 +37,7 @@ class CountingSpool(Spool):
     """The spool, telling whoever waits that frames were acknowledged."""
 
     def __init__(self, state: Path, now_ms: SystemClock) -> None:
-        super().__init__(state, now_ms.now_ms)
+        super().__init__(state, now_ms.now_ms, bounds=Bounds(keep_hours=0))
         self.acknowledged = asyncio.Event()
 
     def acknowledge(self, epoch: bytes, ranges: Iterable[tuple[int, int]]) -> None:

@@ -1,13 +1,15 @@
 """The satellite of the accounting test: the real one, with the ledger's collector and a line in the ledger per batch.
 
-`python -m faults.satellite_program CONFIG LEDGER [BEGIN_MS FACTOR]`; frames that were offered again and found to be
-taken are counted in LEDGER.replayed, one line of a number each time. With BEGIN_MS (UTC) it lives from then on, its
-clock FACTOR times as fast as ours until it has caught up; a fast one's plans are 600 times as slow as usual.
+`python -m faults.satellite_program CONFIG LEDGER [BEGIN_MS FACTOR [SEGMENT_BYTES SPOOL_BYTES]]`; frames that were
+offered again and found to be taken are counted in LEDGER.replayed, one line of a number each time. With BEGIN_MS (UTC,
+or empty) it lives from then on, its clock FACTOR times as fast as ours until it has caught up; a fast one's plans are
+600 times as slow as usual. The sizes are below what a satellite.toml may say.
 """
 
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -19,6 +21,10 @@ import satellite.run
 from faults.fast_clock import FastClock
 from faults.ledger_collector import LedgerCollector, SlowLedgerCollector
 from satellite import session
+from satellite.bounds import Bounds
+from satellite.config import SatelliteConfig, load_config
+from satellite.epoch_writer import EpochWriter
+from satellite.plugins import Found
 from shared.batches import decode_times, samples_of
 from shared.pb import uplink_pb2
 
@@ -64,10 +70,22 @@ class Noting:
             os.write(self._replayed, f"{frames}\n".encode())
 
 
-def main(config: str, ledger: str, begin_ms: str = "", factor: str = "1") -> int:
+def make_small(segment: int, spool: int) -> None:
+    """Let segments and spool be small, so that a bound is reached in seconds."""
+
+    def load(path: Path, found: Found) -> SatelliteConfig:
+        return replace(load_config(path, found), spool=Bounds(spool))
+
+    setattr(EpochWriter, "SEGMENT_BYTES", segment)  # noqa: B010  # what mypy calls assigning to a constant
+    setattr(satellite.run, "load_config", load)  # noqa: B010  # the name is imported there
+
+
+def main(config: str, ledger: str, begin_ms: str = "", factor: str = "1", segment: str = "", spool: str = "") -> int:
     """Run until SIGTERM."""
     noting = Noting(Path(ledger))
     noting.watch_replays()
+    if segment:
+        make_small(int(segment), int(spool))
     if begin_ms:
         setattr(satellite.run, "SystemClock", lambda: FastClock(int(begin_ms), float(factor)))  # noqa: B010  # as above
     collector = LedgerCollector if float(factor) == 1 else SlowLedgerCollector

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from faults.recording import RecordingFiles
-from satellite.spool import Spool, SpoolBrokenError
+from satellite.spool import Spool
+from satellite.spool_errors import SpoolBrokenError
 from shared.pb import uplink_pb2
 
 FRAMES = 40

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from faults.centre import Centre
 from faults.wire import ClonedSatellite, Link
 from metaconsole.store.database import connect_async
-from satellite.spool_epoch import EpochWriter
+from satellite.epoch_writer import EpochWriter
 
 HISTORIES: Final = int(os.environ.get("NEPHOSCOPE_FAULT_HISTORIES", "60"))
 DISKS: Final = 3

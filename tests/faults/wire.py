@@ -24,6 +24,7 @@ from metaconsole.store.epochs import register
 from metaconsole.store.frames import LogKind, Outcome, Sender
 from metaconsole.store.log import append
 from satellite.backfill import Backfill
+from satellite.bounds import Bounds
 from satellite.session import Session, SessionEndedError
 from satellite.spool import Spool
 from satellite.uplink import SessionState
@@ -149,7 +150,7 @@ class ClonedSatellite:
 
     def start(self) -> None:
         """Begin a run: a new epoch."""
-        self.spool = Spool(self.folder, self.clock.now_ms, UnsyncedFiles())
+        self.spool = Spool(self.folder, self.clock.now_ms, UnsyncedFiles(), Bounds(keep_hours=1, ballast_bytes=0))
         self.state = SessionState(self.folder / "session.json", UnsyncedFiles())
 
     async def stop(self) -> None:

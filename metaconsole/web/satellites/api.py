@@ -39,7 +39,15 @@ class Satellite(Shape):
     clock_offset_ms: int = Field(description="its clock minus ours")
     head: int = Field(description="ordinal of its newest row in the log")
     spool_frames: int = Field(description="frames not acknowledged at its last heartbeat")
-    spool_bytes: int
+    spool_bytes: int = Field(description="of them")
+    spool_bound_bytes: int | None = Field(description="what its spool may hold; null where it does not tell")
+    spool_kept_bytes: int | None = Field(description="acknowledged, kept for a restored metaconsole; gives way")
+    spool_full_seconds: int | None = Field(
+        description="until its spool or the disk is full, at the rate of the last minutes; null while it does not grow"
+    )
+    spool_dropped_frames: int = Field(description="since its start, because the spool or the disk was full")
+    spool_dropped_samples: int
+    disk_free_bytes: int | None = Field(description="where its spool lies")
     oldest_unsent: Milliseconds | None
     backfill_rate: float = Field(description="bytes a second of what could not be sent before; 0 when none waits")
     backfill_ends: Milliseconds | None = Field(description="when all of it will be here at this rate")

@@ -50,6 +50,10 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         "nephoscope_satellite_clock_offset_seconds", "Its clock minus the metaconsole's.", labels=_LABELS
     )
     spool = GaugeMetricFamily("nephoscope_satellite_spool_bytes", "Waiting in its spool.", labels=_LABELS)
+    bound = GaugeMetricFamily("nephoscope_satellite_spool_bound_bytes", "What its spool may hold.", labels=_LABELS)
+    dropped = CounterMetricFamily(
+        "nephoscope_satellite_spool_dropped_frames", "Dropped by its spool since its start.", labels=_LABELS
+    )
     frames = CounterMetricFamily("nephoscope_log_rows", "Frames stored in the log.", labels=_LABELS)
     behind = GaugeMetricFamily(
         "nephoscope_reader_behind_rows", "Rows of the log that a reader has not read.", labels=(*_LABELS, "reader")
@@ -59,10 +63,12 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         seen.add_metric(labels, float(row.is_seen(now)))
         offset.add_metric(labels, row.clock_offset_ms / 1000)
         spool.add_metric(labels, integer(row.heartbeat, "spool_bytes"))
+        bound.add_metric(labels, integer(row.heartbeat, "spool_bound_bytes"))
+        dropped.add_metric(labels, integer(row.heartbeat, "spool_dropped_frames"))
         frames.add_metric(labels, row.head)
         for reader in row.readers:
             behind.add_metric((*labels, reader["reader"]), reader["behind"])
-    yield from (seen, offset, spool, frames, behind)
+    yield from (seen, offset, spool, bound, dropped, frames, behind)
 
 
 def _of_storage(sizes: Sizes, ahead: Forecast) -> Iterator[Metric]:

@@ -211,6 +211,11 @@ def test_sites_satellites_and_sources(world: World, api: Api, site: Site) -> Non
     (satellite,) = [one for one in api.get("/api/v1/satellites").get_json()["items"] if one["site"] == "home"]
     assert (satellite["state"], satellite["version"], satellite["spool_bytes"]) == ("seen", "0.1.0", 4096)
     assert 1_000 <= satellite["lag_ms"] <= 60_000
+    spool = {name: value for name, value in satellite.items() if name.startswith(("spool", "disk"))}
+    assert spool == {
+        "spool_frames": 3, "spool_bytes": 4096, "spool_bound_bytes": 8192, "spool_kept_bytes": 512,
+        "spool_full_seconds": 7200, "spool_dropped_frames": 2, "spool_dropped_samples": 30, "disk_free_bytes": 2**30,
+    }  # fmt: skip
     assert satellite["readers"] == [{"reader": "live", "ordinal": 3, "behind": 2}]
     (source,) = [one for one in api.get("/api/v1/sources").get_json()["items"] if one["site"] == "home"]
     assert (source["name"], source["state"], source["satellite"], source["samples"]) == (

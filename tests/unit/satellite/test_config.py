@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fixtures.collectors import ScriptedCollector, ScriptedConfig
 
+from satellite.bounds import Bounds
 from satellite.config import ConfigError, load_config
 from satellite.plugins import Found
 
@@ -70,3 +71,22 @@ def test_a_file_that_can_not_be_read_is_a_sentence(tmp_path: Path, text: str) ->
         load_config(path, FOUND)
     with pytest.raises(ConfigError, match="does not exist"):
         load_config(tmp_path / "other.toml", FOUND)
+
+
+def test_the_bounds_of_the_spool_have_defaults_and_each_wrong_one_is_told(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, GOOD), FOUND).spool == Bounds()
+    table = "[spool]\nbytes = 1_073_741_824\ndays = 2.5\nkeep_hours = 0\n"
+    assert load_config(write(tmp_path, GOOD + table), FOUND).spool == Bounds(1024**3, 2.5, 0)
+    wrong = "[spool]\nbytes = 1000\ndays = 0\nkeep_hours = -1\nminutes = 3\n"
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, GOOD + wrong), FOUND)
+    told = "\n".join(caught.value.problems)
+    for part in (
+        "spool.bytes: Input should be greater than or equal to 67108864",
+        "spool.days: Input should be greater than 0",
+        "spool.keep_hours: Input should be greater than or equal to 0",
+        "spool.minutes: this key is not known here",
+    ):
+        assert part in told
+    with pytest.raises(ConfigError, match=r"spool\.bytes: Input should be a valid integer"):
+        load_config(write(tmp_path, GOOD + '[spool]\nbytes = "2 GiB"\n'), FOUND)

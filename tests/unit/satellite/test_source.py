@@ -15,7 +15,8 @@ from satellite.collector import SourceDeniedError, SourceUnreachableError
 from satellite.coverage import Ends
 from satellite.series import Series
 from satellite.source import SourceRunner
-from satellite.spool import Spool, SpoolFullError
+from satellite.spool import Spool
+from satellite.spool_errors import SpoolFullError
 from satellite.threads import SourceContext, SourceThreads
 from shared.model import Event
 from shared.pb import telemetry_pb2, uplink_pb2

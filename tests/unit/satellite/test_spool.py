@@ -11,15 +11,20 @@ import pytest
 from fixtures.spools import RecordingFiles, events_frame, ident, offered_idents
 
 from satellite import spool as spool_module
+from satellite.bounds import Bounds
+from satellite.epoch_writer import EpochWriter
 from satellite.records import FILE_MAGIC, HEAD_BYTES, scan
-from satellite.spool import FRAME_BYTES, Spool, SpoolBrokenError, SpoolError, SpoolFullError
-from satellite.spool_epoch import EpochWriter
+from satellite.spool import FRAME_BYTES, Spool
+from satellite.spool_errors import SpoolBrokenError, SpoolError, SpoolFullError
 from shared.pb import telemetry_pb2, uplink_pb2
+
+KEEPS = Bounds()
+KEEPS_NOTHING = Bounds(keep_hours=0)
 
 
 @contextmanager
-def opened(state: Path, files: RecordingFiles | None = None) -> Iterator[Spool]:
-    spool = Spool(state, lambda: 1_000, files)
+def opened(state: Path, files: RecordingFiles | None = None, bounds: Bounds = KEEPS) -> Iterator[Spool]:
+    spool = Spool(state, lambda: 1_000, files, bounds)
     try:
         yield spool
     finally:
@@ -78,14 +83,14 @@ def test_a_segment_goes_only_when_all_its_frames_are_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EpochWriter, "SEGMENT_BYTES", 1)
-    with opened(tmp_path) as spool:
+    with opened(tmp_path, bounds=KEEPS_NOTHING) as spool:
         for number in range(5):
             append(spool, number)
         spool.acknowledge(spool.current.id, [(2, 2), (4, 5)])
         asyncio.run(spool.sweep())
         assert len(list(tmp_path.rglob("*.segment"))) == 4  # the second is gone; the last two stay with this run
         epoch = spool.current.id
-    with opened(tmp_path) as again:
+    with opened(tmp_path, bounds=KEEPS_NOTHING) as again:
         assert list(again.epochs[0].pending) == [(1, 1), (3, 3)]
         assert not again.epochs[0].lost
         again.acknowledge(epoch, [(1, 2**64 - 1)])
@@ -201,6 +206,42 @@ def test_a_failing_fdatasync_stops_the_spool_for_good(tmp_path: Path) -> None:
         with pytest.raises(SpoolBrokenError):
             append(spool, 2)
         assert not spool.current.pending
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(errno.EIO, "replace the disk"), (errno.EROFS, "mount it writable again")]
+)
+def test_a_disk_that_can_not_be_written_stops_the_spool_with_a_sentence(
+    tmp_path: Path, number: int, sentence: str
+) -> None:
+    class Failing(RecordingFiles):
+        def write(self, descriptor: int, data: bytes) -> None:
+            raise OSError(number, os.strerror(number), f"{descriptor}, {len(data)} bytes")
+
+    with opened(tmp_path, Failing()) as spool:
+        with pytest.raises(SpoolBrokenError, match=sentence):
+            append(spool, 1)
+        with pytest.raises(SpoolBrokenError, match=sentence):
+            append(spool, 2)
+
+
+def test_what_is_no_lack_of_room_costs_its_frame_and_nothing_is_dropped_for_it(tmp_path: Path) -> None:
+    class Failing(RecordingFiles):
+        def create(self, path: Path) -> int:
+            if len(list(path.parent.glob("*.segment"))) == 1:
+                raise OSError(errno.EMFILE, "Too many open files", str(path))
+            return super().create(path)
+
+    with opened(tmp_path) as spool:
+        append(spool, 1)
+    with opened(tmp_path, Failing()) as spool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(EpochWriter, "SEGMENT_BYTES", 1)
+            append(spool, 2)
+            with pytest.raises(SpoolFullError, match="Too many open files"):
+                append(spool, 3)
+        assert offered_idents(spool) == [1, 2]
+        assert spool.dropped == (0, 0)
 
 
 def test_a_renewed_epoch_keeps_frames_and_definitions_under_another_number(tmp_path: Path) -> None:

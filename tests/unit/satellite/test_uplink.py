@@ -12,7 +12,10 @@ from fixtures.fake_gateway import FakeGateway, Reply, serving
 from fixtures.spools import events_frame, ident
 from fixtures.waiting import wait_until
 
+from satellite.bounds import DEFAULT, Bounds
 from satellite.clock import SystemClock
+from satellite.epoch_writer import EpochWriter
+from satellite.segments import FRAME_COST
 from satellite.spool import Spool
 from satellite.uplink import Callbacks, SessionState, Uplink
 from shared import columns
@@ -22,11 +25,11 @@ from shared.pb import actions_pb2, telemetry_pb2, uplink_pb2
 class Rig:
     """A spool and its uplink; the clock of the spool can be turned."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, bounds: Bounds = DEFAULT) -> None:
         self.state = state
         self.now_ms = SystemClock().now_ms()
         self.connected = 0
-        self.spool = Spool(state, lambda: self.now_ms)
+        self.spool = Spool(state, lambda: self.now_ms, bounds=bounds)
 
     @asynccontextmanager
     async def running(self, *ports: int) -> AsyncIterator[Uplink]:
@@ -102,8 +105,6 @@ def test_after_an_outage_the_newest_go_first_and_the_backlog_follows_oldest_firs
             live, behind = uplink_pb2.LANE_LIVE, uplink_pb2.LANE_BACKFILL
             assert lanes == [(4, live), (1, behind), (2, behind), (3, behind)]
             await wait_until(lambda: all(e.drained for e in rig.spool.epochs), 5, "all is acknowledged")
-            await rig.spool.sweep()
-            assert rig.spool.epochs == [rig.spool.current]
         await rig.spool.close()
 
     asyncio.run(scenario())
@@ -222,6 +223,29 @@ def test_lost_frames_are_declared_until_that_is_acknowledged(rig: Rig) -> None:
             assert dropped.reason == telemetry_pb2.GAP_REASON_ERROR
             assert dropped.to_ms == rig.now_ms
             assert [ident(frame) for frame in gateway.frames] == [2]
+        await rig.spool.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_dropped_while_connected_is_declared_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EpochWriter, "SEGMENT_BYTES", 1)
+
+    async def scenario() -> None:
+        rig = Rig(tmp_path, Bounds(4 * FRAME_COST))
+        async with serving(FakeGateway(answer=False)) as gateway, rig.running(gateway.port):
+            for number in range(1, 5):
+                await rig.spool.append(events_frame(number))
+            await wait_until(lambda: len(gateway.frames) == 4, 5, "all frames are under way")
+            for number in (5, 6):
+                await rig.spool.append(events_frame(number))
+            await wait_until(lambda: not rig.spool.current.lost, 5, "what was dropped is declared and acknowledged")
+            dropped = [m.dropped for m in gateway.messages if m.HasField("dropped")]
+            assert [(d.range.first, d.range.last, d.reason) for d in dropped] == [
+                (1, 1, telemetry_pb2.GAP_REASON_DROPPED),
+                (2, 2, telemetry_pb2.GAP_REASON_DROPPED),
+            ]
+            assert list(rig.spool.current.pending) == [(3, 6)]
         await rig.spool.close()
 
     asyncio.run(scenario())

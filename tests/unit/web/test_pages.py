@@ -65,7 +65,9 @@ def poisoned_pages(app: APIFlask) -> dict[str, str]:
         g.principal = READER
         facts = _facts(poisoned["attributes"])
     figures = dict.fromkeys(("lag_ms", "spool_frames", "spool_bytes", "clock_offset_ms", "frames_produced"), 0)
-    figures |= dict.fromkeys(("frames_refused", "rss_bytes", "cpu_seconds"), 0)
+    figures |= dict.fromkeys(("frames_refused", "rss_bytes", "cpu_seconds", "spool_dropped_frames"), 0)
+    figures |= dict.fromkeys(("spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "disk_free_bytes"), 0)
+    figures |= {"spool_dropped_samples": 0, "oldest_unsent": 0}
     satellite: dict[str, Any] = {
         "id": "1", "name": POISON, "site": POISON, "state": POISON, "peer": POISON, "version": POISON,
         "seen_at": None, "connected_at": None, "readers": [{"reader": POISON, "ordinal": 0, "behind": 0}], **figures,
@@ -114,6 +116,29 @@ def test_spanish_page_speaks_spanish(app: APIFlask) -> None:
     assert ">Sedes<" in page
     assert "Cerrar sesión" in page
     assert "Sign out" not in page
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en", ["1.2\xa0GiB of 2\xa0GiB · full in 9\xa0h at this rate", "12 frames", "3 samples", "Disk free"]),
+        ("es", ["1,2\xa0GiB de 2\xa0GiB · llena en 9\xa0h a este ritmo", "Lo más antiguo sin enviar", "Disco libre"]),
+    ],
+)
+def test_the_spool_is_told_in_words(app: APIFlask, locale: str, words: list[str]) -> None:
+    satellite: dict[str, Any] = {
+        "id": "1", "name": "s", "site": "home", "state": "seen", "readers": [], "spool_frames": 5,
+        "spool_bytes": 6 * 2**30 // 5, "spool_bound_bytes": 2**31, "spool_full_seconds": 9 * 3600,
+        "spool_kept_bytes": 0, "spool_dropped_frames": 12, "spool_dropped_samples": 3, "disk_free_bytes": None,
+        "oldest_unsent": 1_790_000_000_000, "frames_produced": 0, "frames_refused": 0, "lag_ms": 0, "version": "",
+        "seen_at": None, "connected_at": None, "clock_offset_ms": 0, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
+        "backfill_rate": 0, "backfill_ends": None,
+    }  # fmt: skip
+    told = {"satellites": [satellite], "sources_by": {"1": []}}
+    page = render(app, "/satellites", "satellites/index.html", locale=locale, **told)
+    text = " ".join(part for line in page.splitlines() for part in line.split(" ") if part)
+    for word in words:
+        assert word in text
 
 
 @pytest.mark.parametrize("state", [*State, *Severity, "seen", "never", "revoked", "ok", "failing", "opening"])
