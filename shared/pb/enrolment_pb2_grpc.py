@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EnrolmentStub(object):
-    """Served by a listener of its own: server-authenticated TLS for Join, mutual TLS for Renew.
+    """Join has a listener of its own, with server-authenticated TLS; Renew is served beside Uplink, with mutual TLS.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class EnrolmentStub(object):
 
 
 class EnrolmentServicer(object):
-    """Served by a listener of its own: server-authenticated TLS for Join, mutual TLS for Renew.
+    """Join has a listener of its own, with server-authenticated TLS; Renew is served beside Uplink, with mutual TLS.
     """
 
     def Join(self, request, context):
@@ -87,7 +87,7 @@ def add_EnrolmentServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Enrolment(object):
-    """Served by a listener of its own: server-authenticated TLS for Join, mutual TLS for Renew.
+    """Join has a listener of its own, with server-authenticated TLS; Renew is served beside Uplink, with mutual TLS.
     """
 
     @staticmethod

@@ -77,7 +77,7 @@ class EpochOffer(_message.Message):
     def __init__(self, epoch: _Optional[bytes] = ..., unsent: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., next_sequence: _Optional[int] = ..., series_through: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("version", "protocol_major", "protocol_minor", "epoch", "process_nonce", "session_counter", "epochs", "config_revision", "capabilities", "now_ms", "incarnation")
+    __slots__ = ("version", "protocol_major", "protocol_minor", "epoch", "process_nonce", "session_counter", "epochs", "config_revision", "capabilities", "now_ms", "incarnation", "trust_sha256")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,7 @@ class Hello(_message.Message):
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    TRUST_SHA256_FIELD_NUMBER: _ClassVar[int]
     version: str
     protocol_major: int
     protocol_minor: int
@@ -100,7 +101,8 @@ class Hello(_message.Message):
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     now_ms: int
     incarnation: bytes
-    def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., epoch: _Optional[bytes] = ..., process_nonce: _Optional[bytes] = ..., session_counter: _Optional[int] = ..., epochs: _Optional[_Iterable[_Union[EpochOffer, _Mapping]]] = ..., config_revision: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., now_ms: _Optional[int] = ..., incarnation: _Optional[bytes] = ...) -> None: ...
+    trust_sha256: bytes
+    def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., epoch: _Optional[bytes] = ..., process_nonce: _Optional[bytes] = ..., session_counter: _Optional[int] = ..., epochs: _Optional[_Iterable[_Union[EpochOffer, _Mapping]]] = ..., config_revision: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., now_ms: _Optional[int] = ..., incarnation: _Optional[bytes] = ..., trust_sha256: _Optional[bytes] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("message_bytes", "batch_samples", "series", "series_attributes", "frames_in_flight")
@@ -129,7 +131,7 @@ class EpochState(_message.Message):
     def __init__(self, epoch: _Optional[bytes] = ..., series_through: _Optional[int] = ..., taken: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ..., retired: bool = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("version", "protocol_major", "protocol_minor", "incarnation", "now_ms", "limits", "epochs", "satellite_id", "site")
+    __slots__ = ("version", "protocol_major", "protocol_minor", "incarnation", "now_ms", "limits", "epochs", "satellite_id", "site", "renew_certificate")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +141,7 @@ class Welcome(_message.Message):
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     SATELLITE_ID_FIELD_NUMBER: _ClassVar[int]
     SITE_FIELD_NUMBER: _ClassVar[int]
+    RENEW_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     version: str
     protocol_major: int
     protocol_minor: int
@@ -148,7 +151,8 @@ class Welcome(_message.Message):
     epochs: _containers.RepeatedCompositeFieldContainer[EpochState]
     satellite_id: str
     site: str
-    def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., incarnation: _Optional[bytes] = ..., now_ms: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[EpochState, _Mapping]]] = ..., satellite_id: _Optional[str] = ..., site: _Optional[str] = ...) -> None: ...
+    renew_certificate: bool
+    def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., incarnation: _Optional[bytes] = ..., now_ms: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[EpochState, _Mapping]]] = ..., satellite_id: _Optional[str] = ..., site: _Optional[str] = ..., renew_certificate: bool = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("epoch", "sequence", "lane", "batch", "inventory", "events", "gaps")

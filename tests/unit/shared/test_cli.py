@@ -44,6 +44,6 @@ def test_the_satellite_s_command_is_found_without_loading_the_metaconsole() -> N
     before = set(sys.modules)
     result = CliRunner().invoke(main, ["satellite", "--help"])
     assert result.exit_code == 0
-    for command in ("run", "check", "status", "pause", "resume", "collectors"):
+    for command in ("join", "run", "check", "status", "pause", "resume", "collectors", "token", "revoke"):
         assert command in result.output
     assert not {name for name in set(sys.modules) - before if name.partition(".")[0] in ("flask", "psycopg")}
