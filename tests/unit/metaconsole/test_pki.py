@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from metaconsole import pki
+from shared.certificates import leaf_in
 from shared.tls import METACONSOLE_NAME, SatelliteIdentity
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -25,6 +26,12 @@ def names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
 
 def purposes(certificate: x509.Certificate) -> list[x509.ObjectIdentifier]:
     return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+
+
+def identity_in(path: Path) -> SatelliteIdentity:
+    leaf = leaf_in(path)
+    assert leaf is not None
+    return leaf.identity
 
 
 @pytest.fixture
@@ -54,7 +61,7 @@ def test_satellite_is_its_uri_and_a_client_alone(folder: Path, tmp_path: Path) -
     satellite.verify_directly_issued_by(load(tmp_path / "trust.pem"))
     assert names(satellite).get_values_for_type(x509.UniformResourceIdentifier) == [WHO.uri]
     assert purposes(satellite) == [ExtendedKeyUsageOID.CLIENT_AUTH]
-    assert pki.identity_in(tmp_path / "satellite.pem") == WHO
+    assert identity_in(tmp_path / "satellite.pem") == WHO
 
 
 def test_keys_are_private(folder: Path) -> None:
@@ -69,16 +76,15 @@ def test_keys_are_private(folder: Path) -> None:
 def test_certificates_are_issued_anew_in_their_last_third(folder: Path, days: int, issued: bool) -> None:
     pki.renew_gateway(folder, NOW)
     pki.renew_satellite(folder, folder, WHO, NOW)
-    later = NOW + timedelta(days=days)
-    assert pki.renew_gateway(folder, later) is issued
-    assert pki.renew_satellite(folder, folder, WHO, later) is issued
+    assert pki.renew_gateway(folder, NOW + timedelta(days=days)) is issued
+    assert pki.renew_satellite(folder, folder, WHO, NOW + timedelta(days=days / 3)) is issued
 
 
 def test_another_satellite_gets_a_certificate_of_its_own(folder: Path) -> None:
     pki.renew_satellite(folder, folder, WHO, NOW)
     other = SatelliteIdentity(7, uuid.uuid4())
     assert pki.renew_satellite(folder, folder, other, NOW)
-    assert pki.identity_in(folder / "satellite.pem") == other
+    assert identity_in(folder / "satellite.pem") == other
 
 
 def test_half_written_pair_is_issued_again(folder: Path) -> None:
@@ -90,5 +96,5 @@ def test_half_written_pair_is_issued_again(folder: Path) -> None:
 
 def test_foreign_certificate_names_no_satellite(folder: Path, tmp_path: Path) -> None:
     pki.renew_gateway(folder, NOW)
-    assert pki.identity_in(folder / "gateway.pem") is None
-    assert pki.identity_in(tmp_path / "nothing.pem") is None
+    assert leaf_in(folder / "gateway.pem") is None
+    assert leaf_in(tmp_path / "nothing.pem") is None
