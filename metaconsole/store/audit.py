@@ -35,6 +35,21 @@ class Entry:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where."""
+
+    name: str
+    address: str = ""
+
+    def entry(self, action: str, thing: str, detail: Mapping[str, Any]) -> Entry:
+        """Return what is appended when the actor has done it."""
+        return Entry(self.name, action, thing, self.address, detail)
+
+
+COMMAND: Final = Actor("command line")
+
+
 def append(connection: Connection, entry: Entry) -> None:
     """Append to the trail; it is there when the transaction commits, and writers take turns until then."""
     connection.execute(_SQL["lock"])

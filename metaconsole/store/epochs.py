@@ -5,7 +5,8 @@ The one promise: when `register` has returned, no older session of the satellite
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +22,28 @@ _log = logging.getLogger(__name__)
 
 
 class UnregisteredError(StoreError):
-    """The satellite is unknown here, or its right to send was revoked."""
+    """The satellite is unknown here, was revoked, or its identity was taken back; the sentence says which."""
+
+
+class OldCounterError(StoreError):
+    """Another process holds this identity and has gone further; the sentence names both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """Who opens a session: what Hello says of the process, and what its certificate is."""
+
+    nonce: bytes = b""
+    counter: int = 0
+    peer: str = ""
+    version: str = ""
+    generation: int = 0
+    trust: bytes = b""
+    authority: str = ""
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"counter {self.counter} of process {self.nonce.hex()[:8]}, version {self.version}, from {self.peer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +77,21 @@ class Registration:
 
 
 async def register(
-    connection: AsyncConnection, site_id: int, satellite_id: UUID, run: UUID, offers: Sequence[Offer]
+    connection: AsyncConnection,
+    site_id: int,
+    satellite_id: UUID,
+    run: UUID,
+    offers: Sequence[Offer],
+    greeting: Greeting = Greeting(),
 ) -> Registration:
-    """Open a session for the run whose epoch is given; raises UnregisteredError or UnavailableError."""
+    """Open a session for the run whose epoch is given; raises Unregistered-, OldCounter- or UnavailableError."""
     who: dict[str, Any] = {"site_id": site_id, "satellite_id": satellite_id}
     offered = {**who, "epochs": [offer.epoch for offer in offers]}
     async with transaction(connection):
-        opened = await (await connection.execute(_SQL["open_session"], who)).fetchone()
-        if opened is None:
-            raise UnregisteredError(f"satellite {satellite_id} of site {site_id} is not known here, or was revoked")
-        session, satellite, site, incarnation = opened
+        satellite, site = await _admit(connection, who, greeting)
+        opened = await (await connection.execute(_SQL["open_session"], {**who, **asdict(greeting)})).fetchone()
+        assert opened is not None
+        session, incarnation = opened
         await connection.execute(_SQL["forget_drained"], offered)
         await connection.execute(_SQL["create_epochs"], offered)
         rows = await (await connection.execute(_SQL["find_epochs"], offered)).fetchall()
@@ -78,13 +105,55 @@ async def register(
     return Registration(session, site, satellite, incarnation, states)
 
 
+async def _admit(connection: AsyncConnection, who: dict[str, Any], greeting: Greeting) -> tuple[str, str]:
+    """Lock the satellite's row and return its name and its site's; raises UnregisteredError or OldCounterError."""
+    row = await (await connection.execute(_SQL["lock_satellite"], who)).fetchone()
+    if row is None:
+        raise UnregisteredError(
+            f"satellite {who['satellite_id']} of site {who['site_id']} is not known here: join again with a new token"
+        )
+    satellite, site, revoked_at, joined_at, generation, counter, nonce, at, peer, version = row
+    if revoked_at is not None:
+        raise UnregisteredError(revoked_sentence(satellite, site, revoked_at))
+    if greeting.generation < generation:
+        raise UnregisteredError(
+            f"the identity of satellite {satellite} of site {site} was taken back on {joined_at:%Y-%m-%d %H:%M} UTC: "
+            "this certificate is of before; stop this copy, or join again with a new token"
+        )
+    if greeting.counter <= counter and greeting.nonce != nonce:
+        raise OldCounterError(
+            f"another process holds the identity of satellite {satellite} of site {site} and has gone further: it has "
+            f"{Greeting(nonce, int(counter), peer, version)} on {at:%Y-%m-%d %H:%M:%S} UTC, this one {greeting}; stop "
+            "the one that is a copy, or, if this machine lost its state and its clock went back, join again with a "
+            "new token"
+        )
+    return satellite, site
+
+
+def revoked_sentence(satellite: str, site: str, revoked_at: datetime) -> str:
+    """Return why nothing is taken from a satellite any more, and what lets it in again."""
+    return (
+        f"satellite {satellite} of site {site} was revoked on {revoked_at:%Y-%m-%d %H:%M} UTC; to let it in "
+        f"again, join with a token of nephoscope satellite token {site} --satellite {satellite}"
+    )
+
+
+async def find_revoked(connection: AsyncConnection) -> dict[tuple[int, UUID], datetime]:
+    """Return all satellites whose right to send was revoked, and when; raises UnavailableError."""
+    async with transaction(connection):
+        rows = await (await connection.execute(_SQL["find_revoked"])).fetchall()
+    return {(site_id, satellite_id): revoked_at for site_id, satellite_id, revoked_at in rows}
+
+
 async def newest_session(connection: AsyncConnection, site_id: int, satellite_id: UUID) -> str:
     """Return in words which session of a satellite is the newest; raises UnavailableError."""
     who = {"site_id": site_id, "satellite_id": satellite_id}
     async with transaction(connection):
         row = await (await connection.execute(_SQL["newest_session"], who)).fetchone()
-    if row is None or row[1]:
-        return "the satellite is not known here any more, or was revoked"
+    if row is None:
+        return "the satellite is not known here any more"
+    if row[1] is not None:
+        return f"the satellite was revoked on {row[1]:%Y-%m-%d %H:%M} UTC"
     return f"session {row[0]} is the newer one" + (f", from {row[2]}" if row[2] else "")
 
 

@@ -51,6 +51,9 @@ class SatelliteRow:
     head: int
     created: int
     revoked: int | None
+    revoked_by: str
+    joined: int | None
+    certificate_until: int | None
     seen: int | None
     connected: int | None
     peer: str

@@ -35,8 +35,9 @@ class StoreTooSlowError(Exception):
 class Database:
     """PostgreSQL as the web sees it; patience is how many seconds a request waits for a connection."""
 
-    def __init__(self, url: str, size: int = 8, patience: float = 3.0) -> None:
+    def __init__(self, url: str, size: int = 8, patience: float = 3.0, *, application: str = "nephoscope web") -> None:
         self.patience = patience
+        self._application = application
         self._url = url
         self._size = size
         self._pool: Pool | None = None
@@ -102,7 +103,7 @@ class Database:
     def _why_none(self) -> str:
         """Say why the pool had no connection to lend: it keeps the reason to itself, an attempt of our own tells it."""
         try:
-            database.connect(self._url, application="nephoscope web", patience=2).close()
+            database.connect(self._url, application=self._application, patience=2).close()
         except psycopg.OperationalError as error:
             return _told(error)
         return f"every connection of this process was busy for {self.patience:g} s"
@@ -111,7 +112,7 @@ class Database:
         with self._opening:
             if self._pool is None:
                 self._pool = database.pool(
-                    self._url, size=self._size, statement_timeout=STATEMENT_SECONDS, application="nephoscope web"
+                    self._url, size=self._size, statement_timeout=STATEMENT_SECONDS, application=self._application
                 )
                 self._pool.open()
             return self._pool

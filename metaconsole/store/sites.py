@@ -26,7 +26,7 @@ class Site:
 
 def ensure_site(connection: Connection, name: str, title: str = "") -> int:
     """Return the site of that name, created when it is missing; raises ValueError for a bad name."""
-    _check(name)
+    check_name(name)
     with connection.transaction():
         connection.execute(_SQL["create_site"], {"name": name, "title": title or name})
         row = connection.execute(_SQL["find_site"], {"name": name}).fetchone()
@@ -36,7 +36,7 @@ def ensure_site(connection: Connection, name: str, title: str = "") -> int:
 
 def ensure_satellite(connection: Connection, site_id: int, name: str) -> UUID:
     """Return the site's satellite of that name, created when it is missing; raises ValueError for a bad name."""
-    _check(name)
+    check_name(name)
     with connection.transaction():
         connection.execute(_SQL["create_satellite"], {"site_id": site_id, "name": name})
         row = connection.execute(_SQL["find_satellite"], {"site_id": site_id, "name": name}).fetchone()
@@ -50,7 +50,8 @@ def list_sites(connection: Connection) -> list[Site]:
     return [Site(*row) for row in connection.execute(_SQL["list_sites"]).fetchall()]
 
 
-def _check(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise ValueError for what can't be the name of a site or a satellite."""
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"{name[:80]!r} can't be a name: use 1 to 63 lower case letters, digits and hyphens, "

@@ -1,9 +1,21 @@
+-- lock_satellite
+SELECT s.name, site.name, s.revoked_at, s.joined_at, s.generation, s.counter, s.nonce, s.greeted_at, s.greeted_from,
+       s.greeted_version
+FROM satellite s JOIN site ON site.site_id = s.site_id
+WHERE s.site_id = %(site_id)s AND s.satellite_id = %(satellite_id)s
+FOR UPDATE OF s
+
 -- open_session
-UPDATE satellite SET session = session + 1
-FROM site, deployment
-WHERE satellite.site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND revoked_at IS NULL
-  AND site.site_id = satellite.site_id
-RETURNING session, satellite.name, site.name, incarnation
+UPDATE satellite
+SET session = session + 1, counter = %(counter)s, nonce = %(nonce)s, greeted_at = now(), greeted_from = %(peer)s,
+    greeted_version = %(version)s, trust = %(trust)s, authority = %(authority)s,
+    certificate_until = coalesce(%(until)s::timestamptz, certificate_until)
+FROM deployment
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
+RETURNING session, incarnation
+
+-- find_revoked
+SELECT site_id, satellite_id, revoked_at FROM satellite WHERE revoked_at IS NOT NULL
 
 -- forget_drained
 WITH drained AS (
@@ -24,6 +36,6 @@ SELECT epoch, series_through, taken FROM epoch
 WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch = ANY(%(epochs)s::uuid[])
 
 -- newest_session
-SELECT session, revoked_at IS NOT NULL, liveness.peer
+SELECT session, revoked_at, liveness.peer
 FROM satellite LEFT JOIN satellite_liveness liveness USING (site_id, satellite_id)
 WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s

@@ -13,7 +13,9 @@ GROUP BY site_id, source_id, kind, state
 -- satellites
 SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
        (extract(epoch FROM s.created_at) * 1000)::bigint AS created,
-       (extract(epoch FROM s.revoked_at) * 1000)::bigint AS revoked,
+       (extract(epoch FROM s.revoked_at) * 1000)::bigint AS revoked, s.revoked_by,
+       (extract(epoch FROM s.joined_at) * 1000)::bigint AS joined,
+       (extract(epoch FROM s.certificate_until) * 1000)::bigint AS certificate_until,
        (extract(epoch FROM l.seen_at) * 1000)::bigint AS seen,
        (extract(epoch FROM l.connected_at) * 1000)::bigint AS connected,
        coalesce(l.peer, '') AS peer, coalesce(l.version, '') AS version,
