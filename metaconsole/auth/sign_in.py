@@ -4,12 +4,12 @@ The one promise: the answer to a wrong name and to a wrong password is the same,
 failure, per name and per address, however many requests come at once.
 """
 
-import ipaddress
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from metaconsole.addresses import network_of
 from metaconsole.auth import secrets
 from metaconsole.auth.accounts import PASSWORD_MOST
 from metaconsole.auth.principal import Principal, scopes_of_roles, scopes_of_token
@@ -111,17 +111,6 @@ def _note_of_use() -> Iterator[None]:
         yield
     except StoreFullError as error:
         _log.warning("when a session or a token was used last is not noted: %s", error)
-
-
-def network_of(address: str) -> str:
-    """Return the address, or of IPv6 the /64: whoever has one has all of it."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return ""
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def wait_of(failures: Failures, free: int) -> float:

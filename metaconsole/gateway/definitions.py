@@ -21,6 +21,8 @@ SERIES: Final = 1_000_000  # per satellite
 SERIES_ATTRIBUTES: Final = 16
 EPOCHS: Final = 1_000
 RANGES: Final = 20_000
+NONCE_BYTES: Final = 16
+TRUST_BYTES: Final = 32
 _KINDS: Final = frozenset(Kind)
 
 
@@ -32,6 +34,8 @@ def check_hello(hello: uplink_pb2.Hello) -> tuple[UUID, list[Offer]]:
             f"the satellite speaks protocol {hello.protocol_major}.{hello.protocol_minor}, this metaconsole "
             f"{PROTOCOL[0]}.{PROTOCOL[1]}: upgrade the {'satellite' if older else 'metaconsole'}"
         )
+    if len(hello.process_nonce) > NONCE_BYTES or len(hello.trust_sha256) > TRUST_BYTES:
+        raise ProtocolError(f"a process has at most {NONCE_BYTES} bytes of nonce, a trust bundle {TRUST_BYTES} of hash")
     run = epoch_of(hello.epoch)
     if len(hello.epochs) > EPOCHS or sum(len(offer.unsent) for offer in hello.epochs) > RANGES:
         raise ProtocolError(f"a greeting lists at most {EPOCHS} epochs and {RANGES} ranges")

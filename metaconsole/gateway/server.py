@@ -1,4 +1,4 @@
-"""The gateway process: the uplink's listener, its writer and its small duties.
+"""The gateway process: its listeners, its writer and its small duties.
 
 The one promise: it takes nothing that it could lose. It does not start on a PostgreSQL that is not durable, and while
 PostgreSQL is away it acknowledges nothing.
@@ -10,12 +10,15 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import grpc.aio
 
 from metaconsole.gateway.budgets import Budgets
+from metaconsole.gateway.certificates import Certificates, keep_certificate
+from metaconsole.gateway.enrolment import Enroller, Renewing, enroller, listener
 from metaconsole.gateway.files import use_file_limit
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
@@ -30,7 +33,7 @@ from metaconsole.store.retention import load_rules
 from metaconsole.store.series import register_metrics
 from shared.batches import MESSAGE_BYTES
 from shared.catalogue import catalogue
-from shared.pb import uplink_pb2_grpc
+from shared.pb import enrolment_pb2_grpc, uplink_pb2_grpc
 from shared.tls import SERVER_OPTIONS
 
 CHECK_THREADS: Final = 2  # they decode outside the interpreter's lock
@@ -50,8 +53,9 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
     While PostgreSQL can't be reached at the start, this waits for it.
     """
     use_file_limit()
-    server = grpc.aio.server(options=_options(settings))
-    port = _listen(server, settings)
+    certificates = _certificates(settings.pki)
+    server = grpc.aio.server(options=list(_options(settings).items()))
+    port = _listen(server, settings.grpc_host, settings.grpc_port, certificates.credentials(of_clients=True), "grpc")
     database = AsyncDatabase(settings.database_url, application="nephoscope gateway")
     await database.open()
     try:
@@ -59,21 +63,29 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
         if prepared is None:
             return
         metrics, windows = prepared
-        with ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads:
+        with (
+            ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="check") as threads,
+            enroller(settings, certificates, port) as enrols,
+        ):
             writer, liveness, budgets = Writer(settings.database_url), Liveness(database), Budgets(database)
             outage = Outage("series definitions")
-            uplink = Uplink(Services(database, writer, liveness, threads, metrics, windows, outage, budgets))
+            services = Services(database, writer, liveness, threads, metrics, windows, outage, budgets, certificates)
+            uplink = Uplink(services)
+            enrolment_pb2_grpc.add_EnrolmentServicer_to_server(Renewing(enrols), server)  # type: ignore[no-untyped-call]
             uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
             duties: dict[str, Coroutine[Any, Any, None]] = {
                 "writer": writer.run(),
                 "watch": uplink.watch(),
+                "revoked": uplink.watch_revoked(),
+                "trust": uplink.watch_trust(),
+                "certificate": keep_certificate(settings.pki),
                 "notify": writer.notify(),
                 "liveness": liveness.run(),
                 "budgets": budgets.run(),
                 "windows": windows.run(database),
                 "partitions": _keep_partitions(database),
             }
-            async with _running(duties) as tasks:
+            async with _running(duties) as tasks, _joining(settings, certificates, enrols):
                 await server.start()
                 _log.info("the gateway listens on %s:%s", settings.grpc_host, port, extra={"event": "gateway.listens"})
                 if ready is not None:
@@ -88,7 +100,31 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
         await database.close()
 
 
-def _options(settings: Settings) -> list[tuple[str, Any]]:
+def _certificates(pki: Path) -> Certificates:
+    try:
+        return Certificates(pki)
+    except (OSError, ValueError) as error:
+        raise GatewayError(f"the gateway's certificate can't be read: {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def _joining(settings: Settings, certificates: Certificates, enrols: Enroller) -> AsyncIterator[None]:
+    """Serve the enrolment port, where there is one."""
+    if settings.enrol_port is None:
+        yield
+        return
+    server = listener(_options(settings), enrols)
+    credentials = certificates.credentials(of_clients=False)
+    port = _listen(server, settings.grpc_host, settings.enrol_port, credentials, "enrol")
+    await server.start()
+    _log.info("satellites join at %s:%s", settings.grpc_host, port, extra={"event": "enrolment.listens"})
+    try:
+        yield
+    finally:
+        await server.stop(None)
+
+
+def _options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = dict(SERVER_OPTIONS)
     # A frame somewhat over the limit is refused by itself, with a reason; the transport would end the whole session.
     options["grpc.max_receive_message_length"] = 2 * MESSAGE_BYTES
@@ -96,26 +132,22 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     options["grpc.tsi.max_frame_size"] = SEND_RECORD
     # Gateways that share a port all say so: what is bound without, theirs or another program's, keeps them off.
     options["grpc.so_reuseport"] = int(settings.grpc_shared)
-    return list(options.items())
+    return options
 
 
-def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+def _listen(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials, option: str) -> int:
+    address = f"{host}:{port}"
     try:
-        authority = (settings.pki / "ca.pem").read_bytes()
-        pair = ((settings.pki / "gateway.key").read_bytes(), (settings.pki / "gateway.pem").read_bytes())
-    except OSError as error:
-        raise GatewayError(f"the gateway's certificate can't be read: {error}") from error
-    credentials = grpc.ssl_server_credentials([pair], root_certificates=authority, require_client_auth=True)
-    address = f"{settings.grpc_host}:{settings.grpc_port}"
-    try:
-        port = server.add_secure_port(address, credentials)
+        bound = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise GatewayError(
-            f"the gateway can't listen on {address}: {error}; choose another port with --grpc-port"
+            f"the gateway can't listen on {address}: {error}; choose another port with --{option}-port"
         ) from error
-    if not port:
-        raise GatewayError(f"the gateway can't listen on {address}: the port is taken; choose another with --grpc-port")
-    return port
+    if not bound:
+        raise GatewayError(
+            f"the gateway can't listen on {address}: the port is taken; choose another with --{option}-port"
+        )
+    return bound
 
 
 async def _prepare(url: str, stop: asyncio.Event) -> tuple[dict[str, int], Windows] | None:

@@ -18,15 +18,10 @@ import grpc.aio
 
 from metaconsole.gateway.acks import acks
 from metaconsole.gateway.budgets import Budgets
+from metaconsole.gateway.certificates import Certificates
 from metaconsole.gateway.check import Known, ProtocolError, check_dropped, check_frame
-from metaconsole.gateway.definitions import (
-    PROTOCOL,
-    SERIES,
-    SERIES_ATTRIBUTES,
-    check_definitions,
-    check_hello,
-    epoch_of,
-)
+from metaconsole.gateway.definitions import check_definitions, check_hello, epoch_of
+from metaconsole.gateway.greeting import FRAMES_IN_FLIGHT, greeting, is_current, welcome
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.series_map import SeriesMap
@@ -34,22 +29,19 @@ from metaconsole.gateway.window import Window, Windows
 from metaconsole.gateway.writer import Writer
 from metaconsole.store.budgets import Budget
 from metaconsole.store.database import AsyncDatabase, UnavailableError
-from metaconsole.store.epochs import EpochState, Registration, newest_session, register
+from metaconsole.store.epochs import EpochState, Registration, newest_session, register, revoked_sentence
 from metaconsole.store.frames import CheckedFrame, Outcome, Sender
 from metaconsole.store.liveness import Seen
 from metaconsole.store.series import define_series, load_series, load_sources
-from shared import __version__
-from shared.batches import BATCH_SAMPLES, MESSAGE_BYTES
+from shared.certificates import Leaf
 from shared.failpoints import failpoint
 from shared.pb import telemetry_pb2, uplink_pb2
-from shared.tls import SatelliteIdentity
 
 HELLO_SECONDS: Final = 10.0
 # Heartbeats come every 5 s, but on a line of 256 kbit/s behind a message of two minutes. What finds dead lines is the
 # transport's keepalive.
 SILENCE_SECONDS: Final = 180.0
 WRITE_SECONDS: Final = 30.0
-FRAMES_IN_FLIGHT: Final = 64
 # A frame up to this is checked in the loop, in well under a millisecond: handing it to a thread and back, and two
 # threads that take the interpreter from each other, were measured to cost as much again.
 INLINE_BYTES: Final = 128 * 1024
@@ -70,6 +62,7 @@ class Services:
     windows: Windows
     outage: Outage  # of series definitions; the writer has that of frames
     budgets: Budgets
+    certificates: Certificates
 
 
 class SessionEnd(Exception):  # noqa: N818  # not every end is an error
@@ -87,14 +80,17 @@ class Session:
     def __init__(
         self,
         services: Services,
-        identity: SatelliteIdentity,
+        leaf: Leaf,
         requests: AsyncIterator[uplink_pb2.SatelliteMessage],
         context: Context,
     ) -> None:
         self._services = services
-        self._identity = identity
+        self._leaf = leaf
+        self._identity = identity = leaf.identity
         self._requests = requests
         self._context = context
+        self._peer = context.peer()  # asked now: a call that is over may not be asked any more
+        self._registration: Registration
         self._maps: dict[UUID, SeriesMap] = {}
         self._states: dict[UUID, EpochState] = {}
         self._known = Known(services.metrics, {})
@@ -111,9 +107,10 @@ class Session:
         self.name = str(identity.satellite_id)
         self._sender = Sender(identity.site_id, identity.satellite_id, 0)
         self._seen: Seen | None = None
+        self._drain: uplink_pb2.Drain | None = None
 
     def __str__(self) -> str:
-        return f"session {self.number} of satellite {self.name} from {self._context.peer()}"
+        return f"session {self.number} of satellite {self.name} from {self._peer}"
 
     async def open(self) -> None:
         """Take the greeting and answer it; raises SessionEnd or ProtocolError."""
@@ -127,17 +124,21 @@ class Session:
         hello = message.hello
         run, offers = check_hello(hello)
         site_id, satellite_id = self._identity.site_id, self._identity.satellite_id
+        who = greeting(hello, self._leaf, self._peer)
         async with self._services.database.connection() as connection:
-            registration = await register(connection, site_id, satellite_id, run, offers)
+            registration = await register(connection, site_id, satellite_id, run, offers, who)
             self._known.sources.update(await load_sources(connection, site_id))
         self.number = registration.session
+        self._registration = registration
         self.name = f"{registration.satellite} of site {registration.site}"
         self._sender = replace(self._sender, session=registration.session)
         self._states = {state.epoch: state for state in registration.epochs}
         self._greet(hello, run)
+        renew = not is_current(hello, self._leaf, self._services.certificates.now())
+        answer = welcome(self._identity, registration, renew=renew)
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await self._send(uplink_pb2.MetaconsoleMessage(welcome=_welcome(self._identity, registration)))
+                await self._send(uplink_pb2.MetaconsoleMessage(welcome=answer))
         except TimeoutError as error:
             raise _late(f"the satellite took no welcome for {WRITE_SECONDS:.0f} s") from error
 
@@ -158,6 +159,16 @@ class Session:
         """End the session from outside."""
         if not self._ended.done():
             self._ended.set_exception(why)
+
+    def revoked(self, at: datetime) -> None:
+        """End the session of a satellite that was revoked."""
+        sentence = revoked_sentence(self._registration.satellite, self._registration.site, at)
+        self.end(SessionEnd(grpc.StatusCode.PERMISSION_DENIED, sentence))
+
+    def drain(self, reason: str, after: float) -> None:
+        """Ask the satellite to finish what is under way and to connect again after so many seconds."""
+        self._drain = uplink_pb2.Drain(reason=reason, reconnect_after_ms=int(after * 1000))
+        self._wake.set()
 
     def overdue(self, now: float) -> SessionEnd | None:
         """Return why the session must end when its satellite is silent or takes nothing; now is monotonic seconds."""
@@ -291,6 +302,9 @@ class Session:
             await self._tell_budget()
             await self._wake.wait()
             self._wake.clear()
+            if self._drain is not None:
+                drain, self._drain = self._drain, None
+                await self._send(uplink_pb2.MetaconsoleMessage(drain=drain))
             settled, self._settled = self._settled, []
             if not settled:
                 continue
@@ -326,7 +340,7 @@ class Session:
             session=self.number,
             seen_at=now,
             connected_at=now,
-            peer=self._context.peer()[:200],
+            peer=self._peer[:200],
             version=hello.version[:100].replace("\0", " "),
             epoch=run,
             clock_offset_ms=_offset(hello.now_ms),
@@ -341,36 +355,6 @@ class Session:
     def _note(self, seen: Seen) -> None:
         self._seen = seen
         self._services.liveness.note(seen)
-
-
-def _welcome(identity: SatelliteIdentity, registration: Registration) -> uplink_pb2.Welcome:
-    limits = uplink_pb2.Limits(
-        message_bytes=MESSAGE_BYTES,
-        batch_samples=BATCH_SAMPLES,
-        series=SERIES,
-        series_attributes=SERIES_ATTRIBUTES,
-        frames_in_flight=FRAMES_IN_FLIGHT,
-    )
-    epochs = [
-        uplink_pb2.EpochState(
-            epoch=state.epoch.bytes,
-            series_through=state.series_through,
-            taken=[uplink_pb2.SequenceRange(first=first, last=last) for first, last in state.taken],
-            retired=state.retired,
-        )
-        for state in registration.epochs
-    ]
-    return uplink_pb2.Welcome(
-        version=__version__,
-        protocol_major=PROTOCOL[0],
-        protocol_minor=PROTOCOL[1],
-        incarnation=registration.incarnation.bytes,
-        now_ms=_now_ms(),
-        limits=limits,
-        epochs=epochs,
-        satellite_id=str(identity.satellite_id),
-        site=registration.site,
-    )
 
 
 def _late(sentence: str) -> SessionEnd:

@@ -5,6 +5,7 @@ The one promise: a satellite is who its certificate says, and only its newest se
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -15,16 +16,19 @@ import grpc.aio
 
 from metaconsole.gateway import session as sessions
 from metaconsole.gateway.check import ProtocolError
+from metaconsole.gateway.peers import leaf_of
 from metaconsole.gateway.session import Context, Services, SessionEnd
 from metaconsole.store.database import UnavailableError
-from metaconsole.store.epochs import UnregisteredError
+from metaconsole.store.epochs import OldCounterError, UnregisteredError, find_revoked
 from metaconsole.store.series import OutOfOrderError
 from shared.pb import uplink_pb2, uplink_pb2_grpc
-from shared.tls import SatelliteIdentity, parse_identity
+from shared.tls import SatelliteIdentity
 
 WATCH_SECONDS: Final = 1.0
+TRUST_SECONDS: Final = 30.0  # over which all connect again when the authority changes
 _STATUS: Final = {
     ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
+    OldCounterError: grpc.StatusCode.ABORTED,
     UnregisteredError: grpc.StatusCode.PERMISSION_DENIED,
     OutOfOrderError: grpc.StatusCode.ABORTED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
@@ -45,10 +49,11 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
     ) -> None:
         """Serve one stream to its end."""
         try:
-            identity = identity_of(context)
+            leaf = leaf_of(context)
         except ValueError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-        session = sessions.Session(self._services, identity, request_iterator, context)
+        identity = leaf.identity
+        session = sessions.Session(self._services, leaf, request_iterator, context)
         try:
             await session.open()
             self._enter(identity, session)
@@ -76,6 +81,32 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
                 if (why := session.overdue(now)) is not None:
                     session.end(why)
 
+    async def watch_revoked(self) -> None:
+        """End the sessions of satellites that were revoked, until cancelled; one statement for all of them."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if not self._sessions:
+                continue
+            try:
+                async with self._services.database.connection() as connection:
+                    revoked = await find_revoked(connection)
+            except UnavailableError as error:
+                _log.debug("who was revoked is not known at this moment: %s", error)
+                continue
+            for key in revoked.keys() & self._sessions.keys():
+                self._sessions[key].revoked(revoked[key])
+
+    async def watch_trust(self) -> None:
+        """Let all satellites connect again, one after the other, when the authorities change, until cancelled."""
+        before = self._services.certificates.now().trust_sha256
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            trust = self._services.certificates.now().trust_sha256
+            if trust != before:
+                before = trust
+                for session in list(self._sessions.values()):
+                    session.drain("the certificate authority changes", random.uniform(0, TRUST_SECONDS))  # noqa: S311
+
     def _wake_site(self, site_id: int) -> None:
         for (site, _), session in self._sessions.items():
             if site == site_id:
@@ -97,11 +128,3 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
         if self._sessions.get(key) is session:
             del self._sessions[key]
             _log.info("%s is over", session, extra={"event": "session.over"})
-
-
-def identity_of(context: Context) -> SatelliteIdentity:
-    """Return the identity in the peer's certificate, the only one that counts; raises ValueError."""
-    names = list(context.auth_context().get("peer_spiffe_id", []))
-    if len(names) != 1:
-        raise ValueError("the client certificate names no satellite: it needs one URI as subject alternative name")
-    return parse_identity(names[0].decode("utf-8", "replace"))

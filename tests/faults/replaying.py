@@ -64,7 +64,8 @@ def _named(epoch: bytes, ranges: Sequence[uplink_pb2.SequenceRange]) -> set[tupl
 
 def _hello(frames: Sequence[uplink_pb2.Frame]) -> uplink_pb2.Hello:
     hello = uplink_pb2.Hello(version=__version__, protocol_major=1, protocol_minor=0, now_ms=int(time.time() * 1000))
-    hello.epoch, hello.process_nonce, hello.session_counter = bytes(range(16)), bytes(16), 2**40
+    # As a copy of the satellite would that starts now: one that is behind the original is refused at once.
+    hello.epoch, hello.process_nonce, hello.session_counter = bytes(range(16)), bytes(16), hello.now_ms
     for epoch in sorted({frame.epoch for frame in frames}):
         sequences = sorted(frame.sequence for frame in frames if frame.epoch == epoch)
         hello.epochs.add(epoch=epoch, unsent=list(_ranges(sequences)), next_sequence=sequences[-1] + 1)

@@ -19,7 +19,7 @@ from faults.centre import Centre
 from faults.replaying import spooled
 from metaconsole.gateway.acks import acks
 from metaconsole.gateway.definitions import check_hello
-from metaconsole.gateway.session import _welcome
+from metaconsole.gateway.greeting import welcome as answer
 from metaconsole.store.epochs import register
 from metaconsole.store.frames import LogKind, Outcome, Sender
 from metaconsole.store.log import append
@@ -103,7 +103,7 @@ class Call:
         identity = self._centre.identity
         registration = await register(self._centre.connection, identity.site_id, identity.satellite_id, run, offers)
         self._sender = Sender(identity.site_id, identity.satellite_id, registration.session)
-        welcome = _welcome(identity, registration)
+        welcome = answer(identity, registration, renew=False)
         for state in welcome.epochs if not self._link.told else ():
             del state.taken[:]
         self.answers.put_nowait(uplink_pb2.MetaconsoleMessage(welcome=welcome))

@@ -7,8 +7,9 @@ import pytest
 from apiflask import APIFlask
 from fixtures.web import PASSWORD, World, sign_in
 
+from metaconsole.addresses import network_of
 from metaconsole.auth import accounts
-from metaconsole.auth.sign_in import network_of, wait_of
+from metaconsole.auth.sign_in import wait_of
 from metaconsole.store.accounts import Failures
 from metaconsole.store.audit import AuditError
 from metaconsole.web.security import COOKIE

@@ -1,0 +1,94 @@
+"""Two processes that hold one identity: the one that has gone further is served, and both are named."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from fixtures.gateway import Client, Place, SessionOverError, batch, channel, gateway, make_place, session
+
+ONE, OTHER = b"1" * 16, b"2" * 16
+
+
+@pytest.fixture
+def place(database_url: str, tmp_path: Path) -> Place:
+    return make_place(database_url, tmp_path)
+
+
+@asynccontextmanager
+async def client_of(place: Place, port: int) -> AsyncIterator[Client]:
+    folder = place.certificates()
+    async with channel(port, folder, folder / "trust.pem") as opened, session(opened) as client:
+        yield client
+
+
+def rows(place: Place, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(place.settings.database_url) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+@pytest.mark.parametrize("counter", [0, 999, 1000])
+def test_a_counter_that_is_not_higher_is_refused_and_the_other_goes_on(
+    place: Place, counter: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+
+    async def scenario() -> SessionOverError:
+        async with gateway(place) as port, client_of(place, port) as first, client_of(place, port) as copy:
+            await first.hello(process_nonce=ONE, session_counter=1000, version="1.2.3")
+            with pytest.raises(SessionOverError) as caught:
+                await copy.hello(process_nonce=OTHER, session_counter=counter, version="1.2.2")
+            await first.define(1)
+            await first.frame(1, batch=batch([1], [0.5]))
+            assert [(part.first, part.last) for part in (await first.ack()).taken] == [(1, 1)]
+            return caught.value
+
+    over = asyncio.run(scenario())
+    assert over.code is grpc.StatusCode.ABORTED
+    (told,) = [record.getMessage() for record in caplog.records if "has gone further" in record.getMessage()]
+    for sentence in (over.details, told):
+        assert f"counter 1000 of process {ONE.hex()[:8]}, version 1.2.3, from ipv4:127.0.0.1:" in sentence
+        assert f"counter {counter} of process {OTHER.hex()[:8]}, version 1.2.2, from ipv4:127.0.0.1:" in sentence
+    assert rows(place, "SELECT session, counter, nonce FROM satellite") == [(1, 1000, ONE)]
+    assert rows(place, "SELECT count(DISTINCT epoch) FROM epoch") == [(1,)]
+
+
+def test_a_higher_counter_fences_the_older_session_and_nothing_of_it_is_mixed_in(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> SessionOverError:
+        async with gateway(place) as port, client_of(place, port) as first, client_of(place, port) as second:
+            await first.hello(process_nonce=ONE, session_counter=1000)
+            await first.define(1)
+            await second.hello(process_nonce=OTHER, session_counter=1001)
+            with pytest.raises(SessionOverError) as caught:
+                await first.ack()
+            await second.define(1)
+            await second.frame(1, batch=batch([1], [0.75]))
+            await second.ack()
+            return caught.value
+
+    over = asyncio.run(scenario())
+    assert over.code is grpc.StatusCode.ABORTED
+    assert "is fenced by the newer session 2 of satellite local" in over.details
+    assert rows(place, "SELECT count(*) FROM log WHERE kind = 1") == [(1,)]
+    assert rows(place, "SELECT session, counter, nonce FROM satellite") == [(2, 1001, OTHER)]
+
+
+def test_the_same_process_may_greet_again_and_the_largest_counter_fits(place: Place) -> None:
+    async def scenario() -> None:
+        async with gateway(place) as port:
+            for counter in (7, 7, 2**64 - 1, 2**64 - 1):
+                async with client_of(place, port) as client:
+                    await client.hello(process_nonce=ONE, session_counter=counter)
+            async with client_of(place, port) as client:
+                with pytest.raises(SessionOverError, match="at most 16 bytes of nonce"):
+                    await client.hello(process_nonce=ONE * 2, session_counter=9)
+
+    asyncio.run(scenario())
+    assert rows(place, "SELECT session, counter FROM satellite") == [(4, 2**64 - 1)]
