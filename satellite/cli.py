@@ -1,13 +1,16 @@
-"""The command `nephoscope satellite`: run it, check its sources, see its state, pause a source."""
+"""The command `nephoscope satellite`: join, run it, check its sources, see its state, pause a source."""
 
 import asyncio
 import json
+import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -19,6 +22,8 @@ from satellite.plugins import Found, find_collectors
 from satellite.run import run as run_satellite
 from satellite.scheduler import pause_file
 from satellite.threads import SourceContext, SourceThreads, within
+from shared.addresses import PROXY_PATTERN
+from shared.cli import Commands
 
 _CHECK_SECONDS: Final = 30.0
 _config = click.option(
@@ -26,7 +31,13 @@ _config = click.option(
 )
 
 
-@click.group()
+def _checked_proxy(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(PROXY_PATTERN, value):
+        raise click.BadParameter("name it as http://HOST:PORT")
+    return value
+
+
+@click.group(cls=Commands, entry_points="nephoscope.satellite_commands")
 def satellite() -> None:
     """Collect at a site and deliver to the metaconsole."""
 
@@ -37,6 +48,34 @@ def satellite() -> None:
 def run_command(path: Path, lifeline: int | None) -> None:
     """Run until SIGTERM."""
     sys.exit(run_satellite(path, lifeline_fd=lifeline))
+
+
+@satellite.command("join")
+@click.option(
+    "--out", "--config-dir", "folder", required=True, type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write; one whose satellite lost its certificate keeps all else.",
+)  # fmt: skip
+@click.option("--token-file", type=click.File(), help="Read the token from this file; - is stdin.")
+@click.option("--proxy", callback=_checked_proxy, metavar="http://HOST:PORT", help="Reach the metaconsole through it.")
+def join_command(folder: Path, token_file: TextIO | None, proxy: str | None) -> None:
+    """Join a site: exchange a token for a certificate of this machine's own key.
+
+    The token is asked for, or read from stdin or --token-file; never give it as an argument, where others can see it.
+    """
+    from satellite.join import join
+    from satellite.probe import JoinError
+
+    try:
+        done = join(_token(token_file), folder, proxy, datetime.now(UTC))
+    except JoinError as error:
+        raise click.ClickException(str(error)) from error
+    back = "is back" if done.is_back else "joined"
+    click.echo(
+        f"{done.name} of site {done.site} {back}; its certificate ends on {done.ends:%Y-%m-%d} and renews itself."
+    )
+    click.echo("Now run:")
+    click.echo(f"  nephoscope satellite check --config {shlex.quote(str(done.config))}")
+    click.echo(f"  nephoscope satellite run --config {shlex.quote(str(done.config))}")
 
 
 @satellite.command("check")
@@ -97,6 +136,15 @@ def collectors_command() -> None:
         click.echo(f"{name}: {', '.join(sorted(collector.capabilities))}")
     for name, why in found.missing.items():
         click.echo(f"{name}: not loaded: {why}")
+
+
+def _token(file: TextIO | None) -> str:
+    if file is not None:
+        return file.read(4096)
+    if sys.stdin.isatty():
+        asked: str = click.prompt("Token (not shown)", hide_input=True)
+        return asked
+    return sys.stdin.read(4096)
 
 
 def _load(path: Path, found: Found | None = None) -> SatelliteConfig:

@@ -15,16 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from satellite.bounds import BYTES_LEAST, DEFAULT, Bounds
 from satellite.collector import Collector, CollectorConfig
 from satellite.plugins import Found
+from shared import addresses
 
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
-_ADDRESS: Final = r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 _HINTS: Final = {
     "extra_forbidden": "this key is not known here; remove it or correct its spelling",
     "missing": "this key is missing; add it",
 }
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
 M = TypeVar("M", bound=BaseModel)
-Address = Annotated[str, StringConstraints(pattern=_ADDRESS)]
+Address = Annotated[str, StringConstraints(pattern=addresses.PATTERN)]
+Proxy = Annotated[str, StringConstraints(pattern=addresses.PROXY_PATTERN)]
 
 
 class ConfigError(Exception):
@@ -54,6 +55,7 @@ class _File(BaseModel):
     trust: str
     state: str
     spool: _Spool = _Spool()
+    proxy: Proxy | None = None  # an HTTP proxy through which the uplinks are reached by CONNECT
     sources: dict[str, dict[str, Any]] = {}
 
 
@@ -82,6 +84,7 @@ class SatelliteConfig:
     state: Path
     sources: Mapping[str, Source]
     spool: Bounds = DEFAULT
+    proxy: str | None = None
 
 
 def load_config(path: Path, found: Found) -> SatelliteConfig:
@@ -113,6 +116,7 @@ def load_config(path: Path, found: Found) -> SatelliteConfig:
         trust=here / file.trust,
         state=here / file.state,
         spool=Bounds(file.spool.bytes, file.spool.days, file.spool.keep_hours),
+        proxy=file.proxy,
         sources={name: source for name, source in sources.items() if source is not None},
     )
 

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 
+from satellite.certificate import CertificateFiles
+from satellite.channels import ChannelFactory, secure_channels
 from satellite.clock import SystemClock
 from satellite.collector import Collector
 from satellite.config import ConfigError, SatelliteConfig, load_config
@@ -25,12 +27,13 @@ from satellite.coverage import ends_json, ends_of, load_ends
 from satellite.disk import advice, free_bytes
 from satellite.growth import Growth
 from satellite.plugins import Found, find_collectors
+from satellite.renewal import Renewal
 from satellite.scheduler import Scheduler
 from satellite.series import Series
 from satellite.spool import Spool
 from satellite.spool_errors import SpoolError
 from satellite.spool_files import SpoolFiles
-from satellite.uplink import Callbacks, ChannelFactory, SessionState, Uplink, secure_channels
+from satellite.uplink import Callbacks, SessionState, Uplink
 from shared import __version__, lifeline
 from shared.pb import uplink_pb2
 
@@ -95,7 +98,8 @@ class Satellite:
         self._config = config
         self._on_append = on_append
         self._metrics = _catalogue() if metrics is None else metrics
-        self._channels = channels or secure_channels(config.certificate, config.key, config.trust)
+        self._certificate = CertificateFiles(config)
+        self._channels = channels or secure_channels(self._certificate.load, config.proxy)
         self._files = files or SpoolFiles()
         self._clock = SystemClock()
         self._growth = Growth()
@@ -117,6 +121,7 @@ class Satellite:
             len(self._config.sources),
         )
         parts = [self._scheduler.run(), self._uplink.run(), self._keep_house(), self._tell_status()]
+        parts.append(self._renewal.run(self._uplink.move))
         tasks = [asyncio.create_task(part) for part in parts]
         waiter = asyncio.create_task(stop.wait())
         try:
@@ -147,12 +152,19 @@ class Satellite:
         self._files.replace(state / "ends.json", ends_json(ends))
         series = Series(self._spool, self._metrics)
         self._scheduler = Scheduler(self._config, series, self._put, self._clock, ends)
+        self._renewal = Renewal(self._certificate, self._config.uplinks, self._channels)
         self._uplink = Uplink(
             self._spool,
             self._config.uplinks,
             self._channels,
             SessionState(state / "session.json", self._files),
-            Callbacks(self._heartbeat, self._scheduler.send_full_inventories),
+            Callbacks(
+                self._heartbeat,
+                self._scheduler.send_full_inventories,
+                self._certificate.trust_sha256,
+                self._renewal.ask,
+                self._certificate.unusable,
+            ),
             self._clock,
         )
 

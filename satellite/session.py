@@ -77,6 +77,8 @@ class Session:
         self.refused = 0
         self.welcomed = False
         self.on_welcome: Callable[[], None] = lambda: None
+        self.on_renew: Callable[[], None] = lambda: None
+        self.trust_sha256 = b""
         self._spool, self._state, self._heartbeat, self._clock = spool, state, heartbeat, clock
         self._backfill = backfill
         self._told_reasons = told_reasons
@@ -110,6 +112,11 @@ class Session:
         finally:
             self._call.cancel()
 
+    def move(self, reason: str) -> None:
+        """End once what is under way is answered, to go on over a new channel."""
+        self._drain = uplink_pb2.Drain(reason=reason)
+        self._spool.changed.set()
+
     # --- greeting
 
     def _hello(self, counter: int) -> uplink_pb2.Hello:
@@ -122,6 +129,7 @@ class Session:
             session_counter=counter,
             now_ms=self._clock.now_ms(),
             incarnation=self._state.incarnation,
+            trust_sha256=self.trust_sha256,
         )
         room = _OFFERED_RANGES
         old = [epoch for epoch in self._spool.epochs[:-1] if not epoch.drained][:_OFFERED_EPOCHS]
@@ -151,6 +159,8 @@ class Session:
             raise SessionEndedError("the metaconsole announced that no frame may be in flight; upgrade it")
         self.welcomed = True
         self.on_welcome()
+        if welcome.renew_certificate:
+            self.on_renew()
 
     async def _follow_incarnation(self, incarnation: bytes) -> None:
         if incarnation == self._state.incarnation:
@@ -266,8 +276,8 @@ class Session:
         except TimeoutError:
             _log.info("%d frames were not answered while draining; they are offered again", len(self._sent))
         await self._call.done_writing()
-        reason = f"the metaconsole asked to reconnect: {drain.reason[:200]}"
-        raise SessionEndedError(reason, expected=True, reconnect_after=min(drain.reconnect_after_ms / 1000, 300.0))
+        after = min(drain.reconnect_after_ms / 1000, 300.0)
+        raise SessionEndedError(drain.reason, expected=True, reconnect_after=after)
 
     async def _beat(self) -> None:
         while True:
@@ -312,6 +322,7 @@ class Session:
                 self._spool.changed.set()
             elif kind == "drain":
                 self._drain = message.drain
+                self._drain.reason = f"the metaconsole asked to reconnect: {message.drain.reason[:200]}"
                 self._spool.changed.set()
             elif kind == "config":
                 status = uplink_pb2.ConfigStatus(

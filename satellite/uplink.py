@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import grpc
 import grpc.aio
 
 from satellite.backfill import Backfill
+from satellite.channels import ChannelFactory
 from satellite.clock import Clock
 from satellite.session import Session, SessionEndedError
 from satellite.spool import Spool
 from satellite.spool_files import SpoolFiles
-from shared import tls
 from shared.pb import uplink_pb2
 
 _log = logging.getLogger(__name__)
-ChannelFactory = Callable[[str], grpc.aio.Channel]
 
 _QUICK: Final = (0.2, 1.0)  # seconds before the first retry after a session
 _LONGEST: Final = 60.0
@@ -70,21 +68,9 @@ class Callbacks:
 
     heartbeat: Callable[[], uplink_pb2.Heartbeat]
     connected: Callable[[], None]  # after each Welcome
-
-
-def secure_channels(certificate: Path, key: Path, trust: Path) -> ChannelFactory:
-    """Return a factory of mutually authenticated channels; the files are read again for each. It raises OSError."""
-
-    def connect(address: str) -> grpc.aio.Channel:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=trust.read_bytes(),
-            private_key=key.read_bytes(),
-            certificate_chain=certificate.read_bytes(),
-        )
-        options = [*tls.CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", tls.METACONSOLE_NAME)]
-        return grpc.aio.secure_channel(address, credentials, options=options)
-
-    return connect
+    trust: Callable[[], bytes] = bytes  # SHA-256 of the authorities that are trusted now
+    renew: Callable[[], None] = lambda: None  # the metaconsole wants the certificate renewed
+    unusable: Callable[[], str] = str  # why our own certificate can't work, empty when it can
 
 
 class Uplink:
@@ -112,6 +98,12 @@ class Uplink:
         self._random = random.Random()  # noqa: S311 - jitter is no secret
         self._told_outage = False
         self._told_reasons: set[str] = set()
+        self._session: Session | None = None
+
+    def move(self, reason: str) -> None:
+        """Go on over a new channel, once what is under way is answered; the certificate is read again for it."""
+        if self._session is not None:
+            self._session.move(reason)
 
     async def run(self) -> None:
         """Connect, serve, and connect again, until cancelled."""
@@ -138,6 +130,9 @@ class Uplink:
         told = (self._callbacks.heartbeat, self._clock, self.backfill, self._told_reasons)
         session = Session(self._spool, self._state, *told)
         session.on_welcome = lambda: self._welcomed(address)
+        session.on_renew = self._callbacks.renew
+        session.trust_sha256 = self._callbacks.trust()
+        self._session = session
         delay: float | None = None
         try:
             channel = self._channels(address)
@@ -153,6 +148,8 @@ class Uplink:
             self._lost(address, f"{error.code().name}: {error.details()}")
         except OSError as error:
             self._lost(address, str(error))
+        finally:
+            self._session = None
         return session.welcomed, delay
 
     def _welcomed(self, address: str) -> None:
@@ -167,6 +164,8 @@ class Uplink:
     def _lost(self, address: str, why: str, *, quiet: bool = False) -> None:
         if self.connected_to is not None:
             self.since_ms = self._clock.now_ms()
+        # Of a handshake that failed, the transport tells only that it did.
+        why = self._callbacks.unusable() or why
         self.connected_to, self.message = None, f"{address}: {why}"
         if quiet:
             _log.info("uplink to %s: %s", address, why)

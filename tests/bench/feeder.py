@@ -18,11 +18,12 @@ import numpy as np
 from bench import mix, progress
 from bench.copy_feeder import CYCLES
 from satellite.bounds import Bounds
+from satellite.channels import secure_channels
 from satellite.clock import SystemClock
 from satellite.collector import PollPlan
 from satellite.series import Series
 from satellite.spool import Spool
-from satellite.uplink import Callbacks, SessionState, Uplink, secure_channels
+from satellite.uplink import Callbacks, SessionState, Uplink
 from shared.columns import I64
 from shared.model import Kind, Layout, ReadingBlock, Readings, ResourceKey, SeriesKey
 from shared.pb import uplink_pb2
@@ -91,7 +92,8 @@ async def feed(config: Path, counts: Path, number: int, guests: int, start_ms: i
     settings = load(config)
     folder, clock = config.parent, SystemClock()
     spool = CountingSpool(folder / "state", clock)
-    channels = secure_channels(*(folder / settings[name] for name in ("certificate", "key", "trust")))
+    files = [folder / settings[name] for name in ("certificate", "key", "trust")]
+    channels = secure_channels(lambda: (files[0].read_bytes(), files[1].read_bytes(), files[2].read_bytes()), None)
     heard = Callbacks(lambda: uplink_pb2.Heartbeat(now_ms=clock.now_ms()), lambda: None)
     state = SessionState(folder / "state" / "session")
     uplink = Uplink(spool, settings["uplinks"], channels, state, heard, clock)
