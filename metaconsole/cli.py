@@ -5,12 +5,12 @@ The promise: what goes wrong is one sentence on stderr and exit status 1; a secr
 
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from metaconsole.cli_ca import ca
 from metaconsole.cli_options import database_url as _url
 from metaconsole.cli_options import home_option as _home
 from metaconsole.cli_options import sentences as _sentences
@@ -19,9 +19,6 @@ from metaconsole.home import Home, HomeError
 from metaconsole.process import log_to_stderr, run_until_signal
 from metaconsole.settings import Settings
 from shared import lifeline as lifelines
-
-if find_spec("psycopg") is None:  # importing it here would be too early for the web, whose workers are patched first
-    raise ModuleNotFoundError("the metaconsole's packages are not installed", name="psycopg")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -52,15 +49,23 @@ def _say(line: str) -> None:
 @_home
 @_http
 @_grpc
+@click.option("--enrol-port", type=_PORT, default=7444, show_default=True, help="Port where satellites join.")
 @click.option("--gateways", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes of the gateway.")
 @click.option("--site", help="The site of the satellite on this machine, at the first start; default home.")
 def up(
-    home: Path, site: str | None, gateways: int, http_host: str, http_port: int, grpc_host: str, grpc_port: int
+    home: Path,
+    site: str | None,
+    gateways: int,
+    http_host: str,
+    http_port: int,
+    grpc_host: str,
+    grpc_port: int,
+    enrol_port: int,
 ) -> None:
     """Run everything on this machine: database, metaconsole and a satellite that watches it."""
     from metaconsole import supervisor
 
-    options = supervisor.Options(site, http_host, http_port, grpc_host, grpc_port, gateways)
+    options = supervisor.Options(site, http_host, http_port, grpc_host, grpc_port, enrol_port, gateways)
     try:
         supervisor.up(Home(home.absolute()), options, _say)
     except supervisor.UpError as error:
@@ -87,16 +92,24 @@ def metaconsole() -> None:
 
 
 metaconsole.add_command(db)
+metaconsole.add_command(ca)
 
 
 @metaconsole.command()
 @_home
 @_grpc
-@click.option("--share-port", is_flag=True, help="Let several gateways listen on the port; each of them needs this.")
+@click.option(
+    "--enrol-port", type=click.IntRange(0, 65535), default=7444, show_default=True,
+    help="Port where satellites join; 0 for none here.",
+)  # fmt: skip
+@click.option("--share-port", is_flag=True, help="Let several gateways listen on the ports; each of them needs this.")
 @_lifeline
-def gateway(home: Path, grpc_host: str, grpc_port: int, share_port: bool, lifeline: int | None) -> None:
+def gateway(
+    home: Path, grpc_host: str, grpc_port: int, enrol_port: int, share_port: bool, lifeline: int | None
+) -> None:
     """Take what satellites send."""
-    settings = _settings(home, lifeline, grpc_host=grpc_host, grpc_port=grpc_port, grpc_shared=share_port)
+    listen = {"grpc_host": grpc_host, "grpc_port": grpc_port, "enrol_port": enrol_port or None}
+    settings = _settings(home, lifeline, grpc_shared=share_port, **listen)
     from metaconsole.gateway.server import GatewayError, serve
     from metaconsole.store.database import NotDurableError
 
@@ -134,7 +147,8 @@ def compactor(home: Path, lifeline: int | None) -> None:
 @_lifeline
 def web(home: Path, http_host: str, http_port: int, lifeline: int | None) -> None:
     """Serve the dashboard and the API."""
-    settings = _settings(home, None, http_host=http_host, http_port=http_port)
+    joins_at = Home(home.absolute()).enrolment_address()
+    settings = _settings(home, None, http_host=http_host, http_port=http_port, enrol_address=joins_at)
     from metaconsole.web.server import ListenError, run
 
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,9 @@ import click
 
 from metaconsole.home import ENVIRONMENT, Home, HomeError, default_home
 from metaconsole.postgres_place import PostgresError
+
+if find_spec("psycopg") is None:  # importing it here would be too early for the web, whose workers are patched first
+    raise ModuleNotFoundError("the metaconsole's packages are not installed", name="psycopg")
 
 home_option: Final = click.option(
     "--home", envvar=ENVIRONMENT, type=click.Path(file_okay=False, path_type=Path), default=default_home,

@@ -35,6 +35,7 @@ class Running:
     pid: int
     database_url: str
     http_url: str
+    enrolment: str = ""  # HOST:PORT where satellites join
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,13 @@ class Home:
     def database_url(self) -> str:
         """Where the database is: NEPHOSCOPE_DATABASE_URL, or what the running `up` wrote; raises HomeError."""
         return os.environ.get(DATABASE_ENVIRONMENT) or self.running().database_url
+
+    def enrolment_address(self) -> str:
+        """HOST:PORT where satellites join, as the running `up` knows it; empty where none runs here."""
+        try:
+            return self.running().enrolment
+        except HomeError:
+            return ""
 
     def outside(self) -> Path | None:
         """Return the folder of PostgreSQL outside the home, or None."""

@@ -9,6 +9,8 @@ import json
 import socket
 from typing import Final
 
+from shared.addresses import join
+
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # what they are reached by from here
 _SECONDS: Final = 5.0
 
@@ -37,15 +39,17 @@ def check_port(host: str, port: int, option: str) -> None:
 
 def local_address(host: str, port: int) -> str:
     """Return HOST:PORT by which this machine reaches what listens on host and port."""
-    host = _WILDCARDS.get(host, host)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join(_WILDCARDS.get(host, host), port)
+
+
+def public_address(host: str, port: int) -> str:
+    """Return HOST:PORT to show to others; what listens everywhere is shown by this machine's name."""
+    return join(socket.gethostname() if host in _WILDCARDS else host, port)
 
 
 def public_url(host: str, port: int) -> str:
     """Return the URL to show a person; what listens everywhere is shown by this machine's name."""
-    if host in _WILDCARDS:
-        return f"http://{socket.gethostname()}:{port}"
-    return f"http://{local_address(host, port)}"
+    return f"http://{public_address(host, port)}"
 
 
 def not_ready(host: str, port: int) -> str | None:

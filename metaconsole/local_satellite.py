@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from shared import satellite_file
+
 NAME: Final = "local"
 DEFAULT_SITE: Final = "home"
 _SYSTEM_SOCKET: Final = Path("/var/run/libvirt/libvirt-sock")
@@ -28,7 +30,7 @@ class Who:
 
 def read_who(folder: Path) -> Who | None:
     """Return who the settings file in the folder is for, None without one; raises ValueError for a bad file."""
-    file = folder / "satellite.toml"
+    file = folder / satellite_file.FILE
     if not file.exists():
         return None
     try:
@@ -40,33 +42,23 @@ def read_who(folder: Path) -> Who | None:
 
 def keep_config(folder: Path, who: Who, uplink: str, sources: Callable[[], str]) -> None:
     """Write satellite.toml into the folder unless it is there, then only its line of uplinks; sources makes tables."""
-    file = folder / "satellite.toml"
-    line = f'uplinks = ["{uplink}"]  # follows nephoscope up'
+    file = folder / satellite_file.FILE
+    line = f"{satellite_file.uplinks_line([uplink])}  # follows nephoscope up"
     if file.exists():
         before = file.read_text(encoding="utf-8")
         text = _UPLINKS.sub(line, before)
         if text == before:
             return
     else:
-        text = f"{_NOTE}{config(who, line, sources())}"
+        text = f"{_NOTE}{satellite_file.text(who.site, who.name, line, sources())}"
     fresh = file.with_suffix(".new")
     fresh.write_text(text, encoding="utf-8")
     fresh.rename(file)
 
 
-def config(who: Who, uplinks: str, sources: str) -> str:
-    """Return the text of a satellite.toml with this line of uplinks and these tables of sources."""
-    return _TEMPLATE.format(site=who.site, name=who.name, line=uplinks, sources=sources)
-
-
-def machine_source() -> str:
-    """Return the source that every satellite can have, the machine it runs on, as TOML."""
-    return '[sources.machine]\ncollector = "host"\ninterval = 10\n'
-
-
 def find_sources(say: Callable[[str], None]) -> str:
     """Return the sources of this machine as TOML, saying what is left out and which package it needs."""
-    sources = machine_source()
+    sources = satellite_file.MACHINE
     uri = libvirt_uri()
     if uri is None:
         return sources
@@ -93,13 +85,3 @@ _NOTE: Final = """\
 # The satellite that nephoscope up runs on this machine. The file is yours: nephoscope up reads it, and changes only the
 # line that says so. After editing: nephoscope satellite check --config FILE, then start up again.
 """
-_TEMPLATE: Final = """\
-site = "{site}"
-name = "{name}"
-{line}
-certificate = "satellite.pem"
-key = "satellite.key"
-trust = "trust.pem"
-state = "state"
-
-{sources}"""

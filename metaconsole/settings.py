@@ -10,9 +10,11 @@ class Settings:
 
     database_url: str
     run: Path  # the live view and other files that are worthless after a restart
-    pki: Path  # ca.pem, gateway.pem, gateway.key
+    pki: Path  # ca.pem, ca.key, gateway.pem, gateway.key
     grpc_host: str = "127.0.0.1"
     grpc_port: int = 7443
-    grpc_shared: bool = False  # other gateways may listen on the port as well
+    enrol_port: int | None = None  # of grpc_host, where satellites join; None: not here
+    enrol_address: str = ""  # HOST:PORT by which sites reach that, as far as is known
+    grpc_shared: bool = False  # other gateways may listen on the ports as well
     http_host: str = "127.0.0.1"
     http_port: int = 8080

@@ -19,15 +19,14 @@ from metaconsole import local_satellite, pki, postgres
 from metaconsole.auth import accounts
 from metaconsole.children import KEEPS_FAILING, Child, last_lines, rotate
 from metaconsole.home import DATABASE_ENVIRONMENT, Home, HomeError, Running
-from metaconsole.listening import PortError, check_port, local_address, not_ready, public_url
+from metaconsole.listening import PortError, check_port, local_address, not_ready, public_address, public_url
 from metaconsole.postgres_place import Place, PostgresError, find_place
-from metaconsole.store import database, sites
+from metaconsole.store import database, enrolment, sites
 from metaconsole.store.accounts import find_account
 from metaconsole.store.migrate import MigrationError, migrate
 from shared.tls import SatelliteIdentity
 
 ADMINISTRATOR: Final = "admin"
-_RENEWAL_SECONDS: Final = 6 * 3600.0
 _OWN_SERVER_SECONDS: Final = 30.0
 _LATE_SECONDS: Final = 20.0
 # Below the 15 s in which all is gone. Who is asked together shares the seconds; PostgreSQL's are the keeper's own.
@@ -47,7 +46,8 @@ class Options:
     http_port: int
     grpc_host: str
     grpc_port: int
-    gateways: int = 1  # processes, all on grpc_port
+    enrol_port: int  # of grpc_host
+    gateways: int = 1  # processes, all on the two ports
 
 
 def up(home: Home, options: Options, say: Callable[[str], None]) -> None:
@@ -57,6 +57,7 @@ def up(home: Home, options: Options, say: Callable[[str], None]) -> None:
         with home.hold() as alive:
             check_port(options.http_host, options.http_port, "--http-port")
             check_port(options.grpc_host, options.grpc_port, "--grpc-port")
+            check_port(options.grpc_host, options.enrol_port, "--enrol-port")
             asyncio.run(Supervisor(home, options, alive, say).run())
     except (HomeError, PortError, PostgresError, MigrationError, accounts.AccountError, ValueError) as error:
         raise UpError(str(error)) from error
@@ -82,20 +83,16 @@ class Supervisor:
                 loop.add_signal_handler(number, self._ask)
         starting = asyncio.create_task(self._start(), name="start")
         asked = asyncio.create_task(self._asked.wait(), name="asked")
-        renewing: asyncio.Task[None] | None = None
         try:
             await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
-                renewing = asyncio.create_task(self._renew(), name="renewals")
-                await asyncio.wait({asked, renewing}, return_when=asyncio.FIRST_COMPLETED)
+                await asked
         finally:
             self._stopping.set()
-            for task in filter(None, (starting, asked, renewing)):
+            for task in (starting, asked):
                 task.cancel()
             await self._stop()
-        if renewing is not None and renewing.done() and not renewing.cancelled():
-            renewing.result()
 
     def _ask(self) -> None:
         if not self._asked.is_set():
@@ -107,9 +104,11 @@ class Supervisor:
         url = await self._start_database()
         await asyncio.to_thread(self._prepare, url)
         http_url = public_url(self._options.http_host, self._options.http_port)
-        self._home.write_running(Running(os.getpid(), url, http_url))
+        enrolment = public_address(self._options.grpc_host, self._options.enrol_port)
+        self._home.write_running(Running(os.getpid(), url, http_url, enrolment))
         self._say(f"Starting the gateway ({self._grpc}), the readers and the web …")
-        grpc = ("--grpc-host", self._options.grpc_host, "--grpc-port", str(self._options.grpc_port))
+        ports = ("--grpc-port", str(self._options.grpc_port), "--enrol-port", str(self._options.enrol_port))
+        grpc = ("--grpc-host", self._options.grpc_host, *ports)
         http = ("--http-host", self._options.http_host, "--http-port", str(self._options.http_port))
         shared = ("--share-port",) if self._options.gateways > 1 else ()
         for name in self._gateways:
@@ -170,13 +169,14 @@ class Supervisor:
             who = self._who()
             site_id = sites.ensure_site(connection, who.site)
             identity = SatelliteIdentity(site_id, sites.ensure_satellite(connection, site_id, who.name))
+            generation = enrolment.generation_of(connection, identity)
             is_first = find_account(connection, ADMINISTRATOR) is None
         if is_first:
             accounts.create_account(url, ADMINISTRATOR, None, "admin")
         now = datetime.now(UTC)
         pki.open_authority(self._home.pki, now)
         pki.renew_gateway(self._home.pki, now)
-        pki.renew_satellite(self._home.pki, self._home.satellite, identity, now)
+        pki.renew_satellite(self._home.pki, self._home.satellite, identity, now, generation)
         found = partial(local_satellite.find_sources, self._say)
         local_satellite.keep_config(self._home.satellite, who, self._grpc, found)
 
@@ -211,18 +211,6 @@ class Supervisor:
             if waited >= _LATE_SECONDS:
                 waited = 0.0
                 self._say(f"Not ready yet: {why}")
-
-    async def _renew(self) -> None:
-        """Issue certificates anew long before they end, and start again who uses them."""
-        while True:
-            await asyncio.sleep(_RENEWAL_SECONDS)
-            now = datetime.now(UTC)
-            if pki.renew_gateway(self._home.pki, now):
-                for name in self._gateways:
-                    self._children[name].signal(signal.SIGTERM)
-            identity = pki.identity_in(self._home.satellite / "satellite.pem")
-            if identity and pki.renew_satellite(self._home.pki, self._home.satellite, identity, now):
-                self._children["satellite"].signal(signal.SIGTERM)
 
     async def _stop(self) -> None:
         order = (("satellite",), ("web", "compactor", "readers", *self._gateways), ("postgresql",))

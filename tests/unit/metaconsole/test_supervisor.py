@@ -14,6 +14,7 @@ from fixtures.waiting import SLACK, wait_until
 
 from metaconsole import children, listening, local_satellite
 from metaconsole.children import Child
+from shared import satellite_file
 
 
 def make_child(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, say: Callable[[str], None] = print) -> Child:
@@ -100,10 +101,10 @@ def test_large_log_is_set_aside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_satellites_file_is_its_owners_but_for_the_uplinks(tmp_path: Path) -> None:
     who = local_satellite.Who("home", "local")
-    local_satellite.keep_config(tmp_path, who, "127.0.0.1:7443", local_satellite.machine_source)
+    local_satellite.keep_config(tmp_path, who, "127.0.0.1:7443", lambda: satellite_file.MACHINE)
     file = tmp_path / "satellite.toml"
     file.write_text(file.read_text().replace("interval = 10", "interval = 30  # slower"))
-    local_satellite.keep_config(tmp_path, who, "127.0.0.1:9999", local_satellite.machine_source)
+    local_satellite.keep_config(tmp_path, who, "127.0.0.1:9999", lambda: satellite_file.MACHINE)
     found = tomllib.loads(file.read_text())
     assert found["uplinks"] == ["127.0.0.1:9999"]
     assert found["sources"] == {"machine": {"collector": "host", "interval": 30}}
@@ -113,10 +114,10 @@ def test_satellites_file_is_its_owners_but_for_the_uplinks(tmp_path: Path) -> No
 
 def test_uplinks_that_the_owner_wrote_stay(tmp_path: Path) -> None:
     who = local_satellite.Who("home", "local")
-    local_satellite.keep_config(tmp_path, who, "127.0.0.1:7443", local_satellite.machine_source)
+    local_satellite.keep_config(tmp_path, who, "127.0.0.1:7443", lambda: satellite_file.MACHINE)
     file = tmp_path / "satellite.toml"
     file.write_text(file.read_text().replace("  # follows nephoscope up", ""))
-    local_satellite.keep_config(tmp_path, who, "127.0.0.1:9999", local_satellite.machine_source)
+    local_satellite.keep_config(tmp_path, who, "127.0.0.1:9999", lambda: satellite_file.MACHINE)
     assert tomllib.loads(file.read_text())["uplinks"] == ["127.0.0.1:7443"]
 
 
@@ -130,7 +131,7 @@ def test_libvirt_without_its_binding_names_the_package(monkeypatch: pytest.Monke
     said: list[str] = []
     monkeypatch.setattr(local_satellite, "libvirt_uri", lambda: "qemu:///system")
     monkeypatch.setattr(local_satellite, "find_spec", lambda _: None)
-    assert local_satellite.find_sources(said.append) == local_satellite.machine_source()
+    assert local_satellite.find_sources(said.append) == satellite_file.MACHINE
     assert "libvirt-dev" in said[0]
 
 

@@ -1,0 +1,73 @@
+"""`nephoscope metaconsole ca`: the certificate authority, and another one after it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from metaconsole.cli_options import database_url, home_option, sentences
+from metaconsole.home import Home
+
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def ca() -> None:
+    """Look after the certificate authority; docs/operate.md has the steps of a change."""
+
+
+@ca.command()
+@home_option
+def status(home: Path) -> None:
+    """Print the authorities, and during a change who is not ready for it."""
+    from metaconsole import authority_change
+    from metaconsole.store.pool import connect
+
+    with sentences(), connect(database_url(home)) as connection:
+        told = authority_change.status(connection, Home(home.absolute()).pki, datetime.now(UTC))
+    for line in told:
+        click.echo(line)
+
+
+@ca.command()
+@home_option
+def rotate(home: Path) -> None:
+    """Begin a change: a new authority beside the present one. Satellites fetch it by themselves."""
+    _begin(home, None)
+
+
+@ca.command("import")
+@home_option
+@click.option("--certificate", required=True, type=_file, help="The authority's certificate, PEM.")
+@click.option("--key", required=True, type=_file, help="Its private key, PEM, without a password.")
+def import_authority(home: Path, certificate: Path, key: Path) -> None:
+    """Begin a change to an authority of your own company."""
+    _begin(home, (certificate, key))
+
+
+@ca.command()
+@home_option
+@click.option("--force", is_flag=True, help="Also shut out who is not ready; they need a new token.")
+def finish(home: Path, force: bool) -> None:
+    """End a change: the gateways get a certificate of the new authority, and the old one is trusted no more."""
+    from metaconsole import authority_change
+    from metaconsole.store.audit import COMMAND
+    from metaconsole.store.pool import connect
+
+    with sentences(), connect(database_url(home)) as connection:
+        authority_change.finish(connection, Home(home.absolute()).pki, datetime.now(UTC), COMMAND, force=force)
+    click.echo("the new authority is the only one; gateways use it from the next connection on", err=True)
+
+
+def _begin(home: Path, imported: tuple[Path, Path] | None) -> None:
+    from metaconsole import authority_change
+    from metaconsole.store.audit import COMMAND
+    from metaconsole.store.pool import connect
+
+    with sentences(), connect(database_url(home)) as connection:
+        authority_change.begin(connection, Home(home.absolute()).pki, datetime.now(UTC), COMMAND, imported)
+    click.echo(
+        "the change has begun: satellites that are connected are ready within a minute, others when they connect;"
+        " nephoscope metaconsole ca status shows who is not, and ca finish ends the change",
+        err=True,
+    )
