@@ -70,7 +70,8 @@ def poisoned_pages(app: APIFlask) -> dict[str, str]:
     figures |= {"spool_dropped_samples": 0, "oldest_unsent": 0}
     satellite: dict[str, Any] = {
         "id": "1", "name": POISON, "site": POISON, "state": POISON, "peer": POISON, "version": POISON,
-        "seen_at": None, "connected_at": None, "readers": [{"reader": POISON, "ordinal": 0, "behind": 0}], **figures,
+        "seen_at": None, "connected_at": None, "joined": None, "certificate_until": None,
+        "readers": [{"reader": POISON, "ordinal": 0, "behind": 0}], **figures,
     }  # fmt: skip
     tile: dict[str, Any] = {"id": "1", "name": POISON, "title": POISON, "state": POISON}
     tile |= {"kinds": [(POISON, 1, [(POISON, 1)])], "satellites": [satellite], "sources": 0, "sources_ok": 0}
