@@ -38,6 +38,7 @@ from shared.tls import SERVER_OPTIONS
 
 CHECK_THREADS: Final = 2  # they decode outside the interpreter's lock
 STOP_SECONDS: Final = 3.0
+CANCEL_SECONDS: Final = 0.2
 PARTITIONS_SECONDS: Final = 3600.0
 SEND_RECORD: Final = 4096  # bytes
 _log = logging.getLogger(__name__)
@@ -186,9 +187,12 @@ async def _running(duties: dict[str, Coroutine[Any, Any, None]]) -> AsyncIterato
     try:
         yield tasks
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        pending = set(tasks)
+        while pending:
+            # Again and again: Python 3.11's wait_for, by which a pool waits for a connection, can lose a cancellation.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
 
 
 async def _first(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
