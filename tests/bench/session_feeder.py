@@ -8,6 +8,7 @@ sessions that were welcomed and sessions that ended.
 
 import asyncio
 import contextlib
+import random
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ COUNTS: Final = 3  # of a process in PROGRESS
 SAMPLES, WELCOMED, ENDED = range(COUNTS)
 IN_FLIGHT: Final = 4  # batches of a session that sends as fast as it can
 BEAT_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = (0.2, 1.0)  # as satellite/uplink.py begins
 
 
 class Load:
@@ -66,18 +68,29 @@ class Session:
         self.waiting: dict[int, float] = {}  # sequence -> when it was sent
 
     async def run(self) -> None:
-        """Serve until cancelled; says why when the gateway ends it."""
+        """Serve until cancelled; says why when the gateway ends it. Until it is welcomed it tries again, as they do."""
+        while True:
+            if await self._served():
+                return
+            await asyncio.sleep(random.uniform(*AGAIN_SECONDS))
+
+    async def _served(self) -> bool:
+        """Open a session; tell whether it was welcomed."""
+        welcomed = False
         try:
             async with self._load.channel(self._member) as channel:
                 self._call = channel.stream_stream(METHOD)()
                 await self._greet()
+                welcomed = True
                 self._load.counts[WELCOMED] += 1
                 async with asyncio.TaskGroup() as group:
                     for part in (self._receive(), self._beat(), self._send()):
                         group.create_task(part)
         except* (grpc.aio.AioRpcError, asyncio.InvalidStateError, SessionOverError) as errors:
-            print(f"session {self._number} ended: {errors.exceptions[0]}", file=sys.stderr)
-            self._load.counts[ENDED] += 1
+            if welcomed:
+                print(f"session {self._number} ended: {errors.exceptions[0]}", file=sys.stderr)
+                self._load.counts[ENDED] += 1
+        return welcomed
 
     async def _greet(self) -> None:
         offer = uplink_pb2.EpochOffer(epoch=self._epoch, next_sequence=1)

@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import Field
 
+from metaconsole.auth.principal import NOTHING
 from metaconsole.store.budgets import Budget
 from metaconsole.store.site_settings import MOST_KBIT, find_budget, hours_text, parse_hours, set_budget
 from metaconsole.web.errors import Problem
@@ -83,6 +84,7 @@ def change_backfill(name: str, kbit: int, hours: str) -> None:
     try:
         budget = Budget(kbit, *parse_hours(hours))
         with services().database.write() as connection:
-            set_budget(connection, name, budget, principal.name, request.remote_addr or "", principal.scope)
+            where = principal.scopes.get("admin", NOTHING)
+            set_budget(connection, name, budget, principal.name, request.remote_addr or "", where)
     except ValueError as error:
         raise Problem(400, str(error)) from error

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
+from metaconsole.auth.principal import NOTHING
 from metaconsole.store.site_settings import find_budget, hours_text
 from metaconsole.web.errors import Problem
 from metaconsole.web.satellites import view as satellites_view
@@ -40,7 +41,7 @@ def index() -> str:
 def backfill(name: str) -> str:
     """Show a site's budget of backfill to whoever may change it."""
     with services().database.read() as connection:
-        budget = find_budget(connection, name, current_principal().scope)
+        budget = find_budget(connection, name, current_principal().scopes.get("admin", NOTHING))
     return render_template("sites/backfill.html", site=name, kbit=budget.kbit, hours=hours_text(budget), error="")
 
 

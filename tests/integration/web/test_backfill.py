@@ -77,6 +77,14 @@ def test_only_an_administrator_of_the_site_may(app: APIFlask, database_url: str,
         somebody = sign_in(app, database_url, name, role, sites)
         answer = somebody.client.put(PATH, json={"kbit": 1}, headers={"X-CSRF-Token": somebody.csrf})
         assert answer.status_code == expected, name
+    world.connection.execute(
+        "INSERT INTO role_binding (account_id, role, site_id) SELECT account_id, 'viewer', site_id FROM account, site "
+        "WHERE account.name = 'luis' AND site.name = 'madrid'"
+    )
+    assert somebody.get(PATH).status_code == 200, "who may read it now"
+    answer = somebody.client.put(PATH, json={"kbit": 1}, headers={"X-CSRF-Token": somebody.csrf})
+    assert answer.status_code == 404, "is its administrator no more than before"
+    assert somebody.get("/sites/madrid/backfill").status_code == 404
     assert trail(database_url) == []
 
 
