@@ -140,9 +140,9 @@ class Writer:
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
-            connection = await connect_async(self._url, application="nephoscope gateway")
-            await require_durable(connection)
-            self._connection = connection
+            # Kept before it is asked anything, so that whatever ends the asking closes it.
+            self._connection = await connect_async(self._url, application="nephoscope gateway")
+            await require_durable(self._connection)
         return self._connection
 
     async def _disconnect(self) -> None:

@@ -148,8 +148,12 @@ async def translated() -> AsyncIterator[None]:
 @asynccontextmanager
 async def connected(url: str, *, application: str, autocommit: bool = False) -> AsyncIterator[AsyncConnection]:
     """Connect, and close in the end; raises UnavailableError."""
-    async with translated(), await connect_async(url, application=application, autocommit=autocommit) as connection:
-        yield connection
+    connection = await connect_async(url, application=application, autocommit=autocommit)
+    try:
+        async with translated(), connection:
+            yield connection
+    finally:
+        await close(connection)  # psycopg leaves it open where its rollback is cancelled
 
 
 @asynccontextmanager

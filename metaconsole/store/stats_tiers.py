@@ -16,7 +16,7 @@ TIERS: Final = {
         "metric", "series", "epoch", "epoch_series",
     ),
     "accounts": (
-        "account", "role_binding", "web_session", "sign_in_link", "sign_in_attempt", "api_token", "audit",
+        "account", "role_binding", "web_session", "sign_in_link", "sign_in_attempt", "api_token", "join_token", "audit",
     ),
     "other": (
         "deployment", "schema_migration", "satellite_liveness", "reader_position", "retention", "storage_day",

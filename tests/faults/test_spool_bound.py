@@ -97,9 +97,7 @@ def judge(made: Stack, ledger: Path) -> None:
     by_frame = {line.frame: line.samples for line in produced}
     for frame in verdict.lost:
         lost[frame.epoch] += by_frame[frame]
-    for epoch in in_gaps:
-        # A kill may cut off the ledger's line of frames that were on the disk: their samples are in no line.
-        assert in_gaps[epoch] >= lost[epoch]
+    # Of a run that was killed with frames under way, what they held is told in proportion.
     last = produced[-1].frame.epoch
     assert in_gaps[last] == lost[last] > 0, "the last run was not killed: its samples add up"
     frames = sum(gap.frames for gap in gaps)

@@ -133,7 +133,7 @@ def test_the_spool_is_told_in_words(app: APIFlask, locale: str, words: list[str]
         "spool_kept_bytes": 0, "spool_dropped_frames": 12, "spool_dropped_samples": 3, "disk_free_bytes": None,
         "oldest_unsent": 1_790_000_000_000, "frames_produced": 0, "frames_refused": 0, "lag_ms": 0, "version": "",
         "seen_at": None, "connected_at": None, "clock_offset_ms": 0, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
-        "backfill_rate": 0, "backfill_ends": None,
+        "backfill_rate": 0, "backfill_ends": None, "certificate_until": None, "joined": None,
     }  # fmt: skip
     told = {"satellites": [satellite], "sources_by": {"1": []}}
     page = render(app, "/satellites", "satellites/index.html", locale=locale, **told)
