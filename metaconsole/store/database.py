@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
 import psycopg
-from psycopg import pq
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from metaconsole.store.sql import statements
@@ -225,8 +224,3 @@ def told(error: Exception) -> str:
             f"max_connections ({said})"
         )
     return said
-
-
-def is_usable(connection: AsyncConnection) -> bool:
-    """Return whether the connection is open and outside a transaction."""
-    return not connection.closed and connection.info.transaction_status == pq.TransactionStatus.IDLE
