@@ -22,11 +22,10 @@ from satellite.spool_epoch import SpoolEpoch
 from shared import __version__
 from shared.failpoints import failpoint
 from shared.pb import actions_pb2, uplink_pb2, uplink_pb2_grpc
+from shared.protocol import PROTOCOL, why_refused
 from shared.tasks import first_of
 
 _log = logging.getLogger(__name__)
-PROTOCOL_MAJOR: Final = 1
-PROTOCOL_MINOR: Final = 0
 NONCE: Final = os.urandom(16)  # of this process
 
 _CONNECT_SECONDS: Final = 15.0
@@ -122,8 +121,8 @@ class Session:
     def _hello(self, counter: int) -> uplink_pb2.Hello:
         hello = uplink_pb2.Hello(
             version=__version__,
-            protocol_major=PROTOCOL_MAJOR,
-            protocol_minor=PROTOCOL_MINOR,
+            protocol_major=PROTOCOL[0],
+            protocol_minor=PROTOCOL[1],
             epoch=self._spool.current.id,
             process_nonce=NONCE,
             session_counter=counter,
@@ -144,11 +143,8 @@ class Session:
         return hello
 
     async def _take_welcome(self, welcome: uplink_pb2.Welcome) -> None:
-        if welcome.protocol_major != PROTOCOL_MAJOR or abs(welcome.protocol_minor - PROTOCOL_MINOR) > 1:
-            raise SessionEndedError(
-                f"the metaconsole speaks protocol {welcome.protocol_major}.{welcome.protocol_minor}, this satellite "
-                f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}: upgrade the older of the two"
-            )
+        if why := why_refused(PROTOCOL, (welcome.protocol_major, welcome.protocol_minor)):
+            raise SessionEndedError(why)
         await self._follow_incarnation(welcome.incarnation)
         await self._renew_retired({state.epoch for state in welcome.epochs if state.retired})
         for state in welcome.epochs:

@@ -16,7 +16,6 @@ from metaconsole.store.series import Definition
 from shared.model import Kind
 from shared.pb import telemetry_pb2, uplink_pb2
 
-PROTOCOL: Final = (1, 0)
 SERIES: Final = 1_000_000  # per satellite
 SERIES_ATTRIBUTES: Final = 16
 EPOCHS: Final = 1_000
@@ -27,13 +26,7 @@ _KINDS: Final = frozenset(Kind)
 
 
 def check_hello(hello: uplink_pb2.Hello) -> tuple[UUID, list[Offer]]:
-    """Return the run's epoch and all offers, the run's among them; raises ProtocolError with what to upgrade."""
-    if hello.protocol_major != PROTOCOL[0] or abs(hello.protocol_minor - PROTOCOL[1]) > 1:
-        older = (hello.protocol_major, hello.protocol_minor) < PROTOCOL
-        raise ProtocolError(
-            f"the satellite speaks protocol {hello.protocol_major}.{hello.protocol_minor}, this metaconsole "
-            f"{PROTOCOL[0]}.{PROTOCOL[1]}: upgrade the {'satellite' if older else 'metaconsole'}"
-        )
+    """Return the run's epoch and all offers, the run's among them; raises ProtocolError."""
     if len(hello.process_nonce) > NONCE_BYTES or len(hello.trust_sha256) > TRUST_BYTES:
         raise ProtocolError(f"a process has at most {NONCE_BYTES} bytes of nonce, a trust bundle {TRUST_BYTES} of hash")
     run = epoch_of(hello.epoch)

@@ -7,12 +7,13 @@ import time
 from typing import Final
 
 from metaconsole.gateway.certificates import InForce
-from metaconsole.gateway.definitions import PROTOCOL, SERIES, SERIES_ATTRIBUTES
+from metaconsole.gateway.definitions import SERIES, SERIES_ATTRIBUTES
 from metaconsole.store.epochs import Greeting, Registration
 from shared import __version__
 from shared.batches import BATCH_SAMPLES, MESSAGE_BYTES
 from shared.certificates import Leaf
 from shared.pb import uplink_pb2
+from shared.protocol import PROTOCOL
 from shared.tls import SatelliteIdentity
 
 FRAMES_IN_FLIGHT: Final = 64

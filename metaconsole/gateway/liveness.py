@@ -8,9 +8,11 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from metaconsole.gateway.skew import protocol_values, told
 from metaconsole.store import liveness
 from metaconsole.store.database import AsyncDatabase, UnavailableError
 from shared.pb import uplink_pb2
+from shared.protocol import Version
 
 FLUSH_SECONDS: Final = 1.0
 SOURCES: Final = 1_000  # of a heartbeat are kept
@@ -51,11 +53,15 @@ class Liveness:
             self._fresh = fresh | self._fresh
 
 
-def heartbeat_values(heartbeat: uplink_pb2.Heartbeat) -> Mapping[str, Any]:
-    """Return a heartbeat as JSON values under the names of its fields, bounded."""
-    values = _values(heartbeat, [field.name for field in heartbeat.DESCRIPTOR.fields if field.name != "sources"])
-    names = [field.name for field in uplink_pb2.SourceStatus.DESCRIPTOR.fields]
-    return {**values, "sources": [_values(source, names) for source in heartbeat.sources[:SOURCES]]}
+def heartbeat_values(heartbeat: uplink_pb2.Heartbeat, protocol: Version) -> Mapping[str, Any]:
+    """Return a heartbeat as JSON values under the names of its fields, bounded; what its sender can't tell is left out.
+
+    The sender's protocol is among them.
+    """
+    of_it, of_sources = (told(message, protocol[1]) for message in (uplink_pb2.Heartbeat, uplink_pb2.SourceStatus))
+    values = _values(heartbeat, [name for name in of_it if name != "sources"])
+    sources = [_values(source, of_sources) for source in heartbeat.sources[:SOURCES]]
+    return {**values, **protocol_values(protocol), "sources": sources}
 
 
 def _values(message: Message, names: Sequence[str]) -> dict[str, Any]:

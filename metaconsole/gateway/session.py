@@ -25,6 +25,7 @@ from metaconsole.gateway.greeting import FRAMES_IN_FLIGHT, greeting, is_current,
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.series_map import SeriesMap
+from metaconsole.gateway.skew import check_version
 from metaconsole.gateway.window import Window, Windows
 from metaconsole.gateway.writer import Writer
 from metaconsole.store.budgets import Budget
@@ -36,6 +37,7 @@ from metaconsole.store.series import define_series, load_series, load_sources
 from shared.certificates import Leaf
 from shared.failpoints import failpoint
 from shared.pb import telemetry_pb2, uplink_pb2
+from shared.protocol import PROTOCOL
 
 HELLO_SECONDS: Final = 10.0
 # Heartbeats come every 5 s, but on a line of 256 kbit/s behind a message of two minutes. What finds dead lines is the
@@ -106,6 +108,7 @@ class Session:
         self.number = 0
         self.name = str(identity.satellite_id)
         self._sender = Sender(identity.site_id, identity.satellite_id, 0)
+        self._protocol = PROTOCOL  # the satellite's, once it has greeted
         self._seen: Seen | None = None
         self._drain: uplink_pb2.Drain | None = None
 
@@ -122,6 +125,8 @@ class Session:
         if message is None or not message.HasField("hello"):
             raise ProtocolError("a session begins with a greeting (Hello)")
         hello = message.hello
+        await check_version(self._services.database, hello, self._leaf, self._peer)
+        self._protocol = (hello.protocol_major, hello.protocol_minor)
         run, offers = check_hello(hello)
         site_id, satellite_id = self._identity.site_id, self._identity.satellite_id
         who = greeting(hello, self._leaf, self._peer)
@@ -349,7 +354,7 @@ class Session:
 
     def _beat(self, heartbeat: uplink_pb2.Heartbeat) -> None:
         assert self._seen is not None
-        offset, values = _offset(heartbeat.now_ms), heartbeat_values(heartbeat)
+        offset, values = _offset(heartbeat.now_ms), heartbeat_values(heartbeat, self._protocol)
         self._note(replace(self._seen, seen_at=datetime.now(UTC), clock_offset_ms=offset, heartbeat=values))
 
     def _note(self, seen: Seen) -> None:

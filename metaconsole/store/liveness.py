@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -27,6 +27,24 @@ class Seen:
     epoch: UUID
     clock_offset_ms: int = 0
     heartbeat: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A satellite that was here and whose version can't work; heartbeat is what is known all the same."""
+
+    site_id: int
+    satellite_id: UUID
+    generation: int
+    peer: str
+    version: str
+    heartbeat: Mapping[str, Any]
+
+
+async def refuse(connection: AsyncConnection, refused: Refused) -> None:
+    """Note who was refused for its version, until it is welcomed again; raises UnavailableError."""
+    async with transaction(connection):
+        await connection.execute(_SQL["refuse"], asdict(refused) | {"heartbeat": json.dumps(refused.heartbeat)})
 
 
 async def record(connection: AsyncConnection, seen: Sequence[Seen]) -> None:

@@ -24,6 +24,7 @@ from bench.frames import Frames
 from shared import tls
 from shared.columns import I64
 from shared.pb import uplink_pb2
+from shared.protocol import PROTOCOL
 
 METHOD: Final = "/nephoscope.v1.Uplink/Session"
 COUNTS: Final = 3  # of a process in PROGRESS
@@ -95,7 +96,8 @@ class Session:
     async def _greet(self) -> None:
         offer = uplink_pb2.EpochOffer(epoch=self._epoch, next_sequence=1)
         hello = uplink_pb2.Hello(
-            version="0", protocol_major=1, epoch=self._epoch, process_nonce=bytes(16), session_counter=1,
+            version="0", protocol_major=PROTOCOL[0], protocol_minor=PROTOCOL[1], epoch=self._epoch,
+            process_nonce=bytes(16), session_counter=1,
             epochs=[offer], now_ms=time.time_ns() // 1_000_000,
         )  # fmt: skip
         await self._write(uplink_pb2.SatelliteMessage(hello=hello).SerializeToString())

@@ -14,6 +14,7 @@ import grpc
 from satellite.records import RecordType, scan
 from shared import __version__, tls
 from shared.pb import uplink_pb2, uplink_pb2_grpc
+from shared.protocol import PROTOCOL
 
 _FRAMES: Final = {RecordType.BATCH, RecordType.INVENTORY, RecordType.EVENTS, RecordType.GAPS}
 _SECONDS: Final = 30.0
@@ -63,7 +64,9 @@ def _named(epoch: bytes, ranges: Sequence[uplink_pb2.SequenceRange]) -> set[tupl
 
 
 def _hello(frames: Sequence[uplink_pb2.Frame]) -> uplink_pb2.Hello:
-    hello = uplink_pb2.Hello(version=__version__, protocol_major=1, protocol_minor=0, now_ms=int(time.time() * 1000))
+    hello = uplink_pb2.Hello(
+        version=__version__, protocol_major=PROTOCOL[0], protocol_minor=PROTOCOL[1], now_ms=int(time.time() * 1000)
+    )
     # As a copy of the satellite would that starts now: one that is behind the original is refused at once.
     hello.epoch, hello.process_nonce, hello.session_counter = bytes(range(16)), bytes(16), hello.now_ms
     for epoch in sorted({frame.epoch for frame in frames}):

@@ -21,10 +21,6 @@ import satellite.run
 from faults.fast_clock import FastClock
 from faults.ledger_collector import LedgerCollector, SlowLedgerCollector
 from satellite import session
-from satellite.bounds import Bounds
-from satellite.config import SatelliteConfig, load_config
-from satellite.epoch_writer import EpochWriter
-from satellite.plugins import Found
 from shared.batches import decode_times, samples_of
 from shared.pb import uplink_pb2
 
@@ -72,6 +68,11 @@ class Noting:
 
 def make_small(segment: int, spool: int) -> None:
     """Let segments and spool be small, so that a bound is reached in seconds."""
+    # Imported here: this program runs with the code of releases that know nothing of bounds, too.
+    from satellite.bounds import Bounds
+    from satellite.config import SatelliteConfig, load_config
+    from satellite.epoch_writer import EpochWriter
+    from satellite.plugins import Found
 
     def load(path: Path, found: Found) -> SatelliteConfig:
         return replace(load_config(path, found), spool=Bounds(spool))

@@ -1,16 +1,19 @@
 """Writes tests/released/VERSION: what a release leaves behind for the tests of all later ones.
 
 `python -m released.make VERSION` (with tests/ on PYTHONPATH) runs a real gateway and a real satellite for some cycles
-and keeps the wire contract, the schema, a small dump of real data and a spool with frames nobody took.
+and keeps the wire contract, the schema, a small dump of real data, a spool with frames nobody took, and the program
+itself: its wheel, without the front end. Run it on the commit that the release is tagged at.
 """
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from fixtures import accounting
-from fixtures.stack import Program, Stack, stack, start_gateway
+from fixtures.packages import build_wheel
+from fixtures.stack import ROOT, Program, Stack, stack, start_gateway
 from fixtures.waiting import wait_for
 
 from released import wire
@@ -32,6 +35,7 @@ def main(version: str) -> None:
         _some_data(made)
         (fresh / "dump.sql").write_text(data(made.database), encoding="utf-8")
         shutil.copytree(_some_spool(made), fresh / "spool")
+        _wheel_without_front_end(Path(scratch), fresh)
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(fresh, target)
     print(f"wrote {target}: {sum(path.stat().st_size for path in target.rglob('*') if path.is_file()):,} bytes")
@@ -60,6 +64,14 @@ def _some_spool(made: Stack) -> Path:
     wait_for(lambda: len(accounting.read_ledger(ledger)) >= BATCHES, 30, "frames are spooled")
     satellite.stop()
     return made.folder / "waiting" / "state"
+
+
+def _wheel_without_front_end(scratch: Path, target: Path) -> None:
+    """Build the wheel of what is committed, where no bundle was made."""
+    archive = scratch / "committed.tar"
+    subprocess.run(["git", "archive", "--output", str(archive), "HEAD"], cwd=ROOT, check=True, timeout=60)
+    shutil.unpack_archive(archive, scratch / "committed", filter="data")
+    build_wheel(scratch / "committed", target)
 
 
 if __name__ == "__main__":

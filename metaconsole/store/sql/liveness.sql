@@ -16,3 +16,12 @@ ON CONFLICT (site_id, satellite_id) DO UPDATE SET
     seen_at = EXCLUDED.seen_at, connected_at = EXCLUDED.connected_at, peer = EXCLUDED.peer, version = EXCLUDED.version,
     epoch = EXCLUDED.epoch, clock_offset_ms = EXCLUDED.clock_offset_ms,
     heartbeat = CASE WHEN EXCLUDED.heartbeat = '{}' THEN satellite_liveness.heartbeat ELSE EXCLUDED.heartbeat END
+
+-- refuse
+INSERT INTO satellite_liveness (site_id, satellite_id, seen_at, peer, version, heartbeat)
+SELECT site_id, satellite_id, now(), %(peer)s, %(version)s, %(heartbeat)s::jsonb
+FROM satellite
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
+    AND revoked_at IS NULL AND generation <= %(generation)s
+ON CONFLICT (site_id, satellite_id) DO UPDATE SET
+    peer = EXCLUDED.peer, version = EXCLUDED.version, heartbeat = satellite_liveness.heartbeat || EXCLUDED.heartbeat

@@ -21,6 +21,7 @@ from metaconsole.web.satellites import view
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.shapes import Listed, Milliseconds, Shape
+from shared.protocol import Skew
 
 api: Final = APIBlueprint("api_satellites", __name__, url_prefix="/api/v1", tag="satellites")
 
@@ -39,7 +40,7 @@ class Satellite(Shape):
     id: str
     name: str
     site: str
-    state: Literal["seen", "unknown", "never", "revoked"]
+    state: Literal["seen", "unknown", "never", "revoked", "refused"]
     created: Milliseconds
     joined: Milliseconds | None = Field(description="when it joined last with a token; null for never")
     certificate_until: Milliseconds | None = Field(description="when the certificate ends that it used or got last")
@@ -49,6 +50,9 @@ class Satellite(Shape):
     connected_at: Milliseconds | None
     peer: str
     version: str
+    skew: Skew | None = Field(
+        description="how its protocol stands to ours; too_old and too_new are refused; null where it is not known"
+    )
     clock_offset_ms: int = Field(description="its clock minus ours")
     head: int = Field(description="ordinal of its newest row in the log")
     spool_frames: int = Field(description="frames not acknowledged at its last heartbeat")
@@ -58,11 +62,13 @@ class Satellite(Shape):
     spool_full_seconds: int | None = Field(
         description="until its spool or the disk is full, at the rate of the last minutes; null while it does not grow"
     )
-    spool_dropped_frames: int = Field(description="since its start, because the spool or the disk was full")
-    spool_dropped_samples: int
+    spool_dropped_frames: int | None = Field(description="since its start, because the spool or the disk was full")
+    spool_dropped_samples: int | None
     disk_free_bytes: int | None = Field(description="where its spool lies")
     oldest_unsent: Milliseconds | None
-    backfill_rate: float = Field(description="bytes a second of what could not be sent before; 0 when none waits")
+    backfill_rate: float | None = Field(
+        description="bytes a second of what could not be sent before; 0 when none waits, null where it does not tell"
+    )
     backfill_ends: Milliseconds | None = Field(description="when all of it will be here at this rate")
     lag_ms: int = Field(description="how long its oldest unsent frame had waited at its last heartbeat")
     frames_produced: int

@@ -3,6 +3,7 @@
 The one promise: a satellite counts as seen by the database's clock and its last heartbeat, and by nothing else.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from metaconsole.store import overview
@@ -10,6 +11,7 @@ from metaconsole.store.database import Connection
 from metaconsole.store.overview import SatelliteRow
 from metaconsole.store.scope import Scope
 from metaconsole.web.heartbeat import instant, integer, number
+from shared.protocol import Skew, skew
 
 
 def satellites(connection: Connection, scope: Scope) -> list[dict[str, Any]]:
@@ -36,6 +38,7 @@ def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
         "connected_at": row.connected,
         "peer": row.peer,
         "version": row.version,
+        "skew": _skew(beat),
         "clock_offset_ms": row.clock_offset_ms,
         "head": row.head,
         "spool_frames": integer(beat, "spool_frames"),
@@ -43,11 +46,11 @@ def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
         "spool_bound_bytes": integer(beat, "spool_bound_bytes") or None,
         "spool_kept_bytes": integer(beat, "spool_kept_bytes") if "spool_kept_bytes" in beat else None,
         "spool_full_seconds": integer(beat, "spool_full_seconds") or None,
-        "spool_dropped_frames": integer(beat, "spool_dropped_frames"),
-        "spool_dropped_samples": integer(beat, "spool_dropped_samples"),
+        "spool_dropped_frames": integer(beat, "spool_dropped_frames") if "spool_dropped_frames" in beat else None,
+        "spool_dropped_samples": integer(beat, "spool_dropped_samples") if "spool_dropped_samples" in beat else None,
         "disk_free_bytes": integer(beat, "disk_free_bytes") if "disk_free_bytes" in beat else None,
         "oldest_unsent": oldest,
-        "backfill_rate": rate,
+        "backfill_rate": rate if "backfill_rate" in beat else None,
         "backfill_ends": now + round(waiting / rate * 1000) if rate > 0 else None,
         "lag_ms": max(0, (row.seen or now) - row.clock_offset_ms - oldest) if oldest is not None else 0,
         "frames_produced": integer(beat, "frames_produced"),
@@ -58,9 +61,17 @@ def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
     }
 
 
+def _skew(beat: Mapping[str, Any]) -> Skew | None:
+    if "protocol_major" not in beat:
+        return None
+    return skew((integer(beat, "protocol_major"), integer(beat, "protocol_minor")))
+
+
 def _state(row: SatelliteRow, now: int) -> str:
     if row.revoked is not None:
         return "revoked"
+    if _skew(row.heartbeat) in ("too_old", "too_new"):
+        return "refused"
     if row.seen is None:
         return "never"
     return "seen" if row.is_seen(now) else "unknown"

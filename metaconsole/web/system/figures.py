@@ -63,8 +63,9 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         seen.add_metric(labels, float(row.is_seen(now)))
         offset.add_metric(labels, row.clock_offset_ms / 1000)
         spool.add_metric(labels, integer(row.heartbeat, "spool_bytes"))
-        bound.add_metric(labels, integer(row.heartbeat, "spool_bound_bytes"))
-        dropped.add_metric(labels, integer(row.heartbeat, "spool_dropped_frames"))
+        for family, name in ((bound, "spool_bound_bytes"), (dropped, "spool_dropped_frames")):
+            if name in row.heartbeat:
+                family.add_metric(labels, integer(row.heartbeat, name))
         frames.add_metric(labels, row.head)
         for reader in row.readers:
             behind.add_metric((*labels, reader["reader"]), reader["behind"])

@@ -20,6 +20,7 @@ _STATES: Final = {
     "stopped": ("off", N_("stopped")),
     "suspended": ("off", N_("suspended")),
     "revoked": ("off", N_("revoked")),
+    "refused": ("critical", N_("refused")),
     "maintenance": ("maintenance", N_("maintenance")),
     "paused": ("maintenance", N_("paused")),
     "starting": ("maintenance", N_("starting")),

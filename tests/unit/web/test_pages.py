@@ -70,7 +70,7 @@ def poisoned_pages(app: APIFlask) -> dict[str, str]:
     figures |= {"spool_dropped_samples": 0, "oldest_unsent": 0}
     satellite: dict[str, Any] = {
         "id": "1", "name": POISON, "site": POISON, "state": POISON, "peer": POISON, "version": POISON,
-        "seen_at": None, "connected_at": None, "joined": None, "certificate_until": None,
+        "seen_at": None, "connected_at": None, "joined": None, "certificate_until": None, "skew": POISON,
         "readers": [{"reader": POISON, "ordinal": 0, "behind": 0}], **figures,
     }  # fmt: skip
     tile: dict[str, Any] = {"id": "1", "name": POISON, "title": POISON, "state": POISON}
@@ -133,7 +133,7 @@ def test_the_spool_is_told_in_words(app: APIFlask, locale: str, words: list[str]
         "spool_kept_bytes": 0, "spool_dropped_frames": 12, "spool_dropped_samples": 3, "disk_free_bytes": None,
         "oldest_unsent": 1_790_000_000_000, "frames_produced": 0, "frames_refused": 0, "lag_ms": 0, "version": "",
         "seen_at": None, "connected_at": None, "clock_offset_ms": 0, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
-        "backfill_rate": 0, "backfill_ends": None, "certificate_until": None, "joined": None,
+        "backfill_rate": 0, "backfill_ends": None, "certificate_until": None, "joined": None, "skew": "same",
     }  # fmt: skip
     told = {"satellites": [satellite], "sources_by": {"1": []}}
     page = render(app, "/satellites", "satellites/index.html", locale=locale, **told)
@@ -142,7 +142,9 @@ def test_the_spool_is_told_in_words(app: APIFlask, locale: str, words: list[str]
         assert word in text
 
 
-@pytest.mark.parametrize("state", [*State, *Severity, "seen", "never", "revoked", "ok", "failing", "opening"])
+@pytest.mark.parametrize(
+    "state", [*State, *Severity, "seen", "never", "revoked", "refused", "ok", "failing", "opening"]
+)
 def test_each_state_has_a_look(app: APIFlask, state: str) -> None:
     with app.test_request_context("/"):
         g.principal = READER
