@@ -1,6 +1,7 @@
 """What the metaconsole's asynchronous processes have in common: their log, and running until a signal.
 
-The promise: a SIGTERM or SIGINT asks for an orderly end, and what the process can't go on with is one sentence.
+The promise: a SIGTERM or SIGINT asks for an orderly end, and what the process can't go on with is one sentence. None
+of them works on the schema of another version: one that finds a newer one while it runs ends in order.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
+
+import click
 
 from metaconsole.settings import Settings
 
@@ -45,13 +48,21 @@ def log_to_stderr() -> None:
 
 
 def run_until_signal(serve: Serve, settings: Settings) -> None:
-    """Run serve on a new event loop; its stop event is set by SIGTERM or SIGINT."""
-    asyncio.run(_serve(serve, settings))
+    """Run serve on a new event loop; its stop event is set by SIGTERM or SIGINT, and when the schema changes."""
+    # Not before it is needed: this module is imported by the web too, whose workers are patched before psycopg comes.
+    from metaconsole.store.schema import SchemaError
+
+    try:
+        asyncio.run(_serve(serve, settings))
+    except SchemaError as error:
+        raise click.ClickException(str(error)) from error
 
 
 async def _serve(serve: Serve, settings: Settings) -> None:
+    from metaconsole.schema_watch import serve_on_schema
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop)
+    await serve_on_schema(serve, settings, stop)

@@ -13,8 +13,9 @@ import pytest
 from fixtures import accounting
 from fixtures.stack import SITE, Program, Stack, database, free_port, stack, start_gateway
 from fixtures.waiting import wait_for
-from released.folders import RELEASES
+from released.folders import HERE, RELEASES
 from released.program import Release, unpack
+from released.schema import schema
 
 from faults.settling import judge_all, settle
 from metaconsole import pki
@@ -100,6 +101,8 @@ def metaconsole_of(before: Release, folder: Path) -> Iterator[Stack]:
     """Run a database as a release makes it, with all that its programs need."""
     with database(folder) as server:
         before.run("metaconsole", "migrate", "--home", str(folder), **{DATABASE_ENVIRONMENT: server.url})
+        kept = (HERE / before.version / "schema.sql").read_text(encoding="utf-8")
+        assert schema(server) == kept, "the wheel is not that release's"
         made = Stack(folder, server, free_port())
         made.pki.mkdir()
         (folder / "run").mkdir()

@@ -1,0 +1,2 @@
+-- version
+SELECT coalesce(max(version), 0) FROM schema_migration
