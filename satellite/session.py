@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from satellite.backfill import Backfill, Budget
 from satellite.clock import Clock
+from satellite.deflating import SINCE, deflated
 from satellite.lanes import Lanes
 from satellite.spool import Spool
 from satellite.spool_epoch import SpoolEpoch
@@ -83,6 +84,7 @@ class Session:
         self._told_reasons = told_reasons
         self._call: Any = None
         self._writing = asyncio.Lock()
+        self._deflates = False
         self._credit = 0
         # In flight: (epoch, sequence) -> monotonic seconds, and the bytes that count as backfill.
         self._sent: dict[tuple[bytes, int], tuple[float, int]] = {}
@@ -145,6 +147,7 @@ class Session:
     async def _take_welcome(self, welcome: uplink_pb2.Welcome) -> None:
         if why := why_refused(PROTOCOL, (welcome.protocol_major, welcome.protocol_minor)):
             raise SessionEndedError(why)
+        self._deflates = (welcome.protocol_major, welcome.protocol_minor) >= SINCE
         await self._follow_incarnation(welcome.incarnation)
         await self._renew_retired({state.epoch for state in welcome.epochs if state.retired})
         for state in welcome.epochs:
@@ -287,7 +290,7 @@ class Session:
             seconds = _WRITE_SECONDS + message.ByteSize() / _SLOWEST
             try:
                 async with asyncio.timeout(seconds):
-                    await self._call.write(message)
+                    await self._call.write(await deflated(message) if self._deflates else message)
             except TimeoutError:
                 raise SessionEndedError(f"a message could not be written within {seconds:.0f} s") from None
             except asyncio.InvalidStateError:

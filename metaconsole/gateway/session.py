@@ -22,6 +22,8 @@ from metaconsole.gateway.certificates import Certificates
 from metaconsole.gateway.check import Known, ProtocolError, check_dropped, check_frame
 from metaconsole.gateway.definitions import check_definitions, check_hello, epoch_of
 from metaconsole.gateway.greeting import FRAMES_IN_FLIGHT, greeting, is_current, welcome
+from metaconsole.gateway.inflating import INLINE_BYTES as INFLATE_INLINE_BYTES
+from metaconsole.gateway.inflating import inflated
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.series_map import SeriesMap
@@ -216,10 +218,17 @@ class Session:
                 await self._define(message.series)
             case "heartbeat":
                 self._beat(message.heartbeat)
+            case "deflated":
+                await self._take(await self._inflated(message.deflated))
             case "hello":
                 raise ProtocolError("a session has one greeting")
             case _:
                 pass  # what a newer satellite says besides: nothing here depends on it
+
+    async def _inflated(self, data: bytes) -> uplink_pb2.SatelliteMessage:
+        if len(data) <= INFLATE_INLINE_BYTES:
+            return inflated(data)
+        return await asyncio.get_running_loop().run_in_executor(self._services.threads, inflated, data)
 
     async def _take_frame(self, frame: uplink_pb2.Frame) -> None:
         epoch = self._epoch(frame.epoch)

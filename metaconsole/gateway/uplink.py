@@ -16,6 +16,7 @@ import grpc.aio
 
 from metaconsole.gateway import session as sessions
 from metaconsole.gateway.check import ProtocolError
+from metaconsole.gateway.inflating import OversizeError
 from metaconsole.gateway.peers import leaf_of
 from metaconsole.gateway.session import Context, Services, SessionEnd
 from metaconsole.store.database import UnavailableError
@@ -28,6 +29,7 @@ WATCH_SECONDS: Final = 1.0
 TRUST_SECONDS: Final = 30.0  # over which all connect again when the authority changes
 _STATUS: Final = {
     ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
+    OversizeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     OldCounterError: grpc.StatusCode.ABORTED,
     UnregisteredError: grpc.StatusCode.PERMISSION_DENIED,
     OutOfOrderError: grpc.StatusCode.ABORTED,

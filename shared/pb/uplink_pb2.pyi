@@ -21,7 +21,7 @@ LANE_LIVE: Lane
 LANE_BACKFILL: Lane
 
 class SatelliteMessage(_message.Message):
-    __slots__ = ("hello", "series", "frame", "dropped", "heartbeat", "action_update", "config_status")
+    __slots__ = ("hello", "series", "frame", "dropped", "heartbeat", "action_update", "config_status", "deflated")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class SatelliteMessage(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     ACTION_UPDATE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_STATUS_FIELD_NUMBER: _ClassVar[int]
+    DEFLATED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     series: _telemetry_pb2.SeriesDefinitions
     frame: Frame
@@ -36,7 +37,8 @@ class SatelliteMessage(_message.Message):
     heartbeat: Heartbeat
     action_update: _actions_pb2.ActionUpdate
     config_status: ConfigStatus
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ...) -> None: ...
+    deflated: bytes
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ..., deflated: _Optional[bytes] = ...) -> None: ...
 
 class MetaconsoleMessage(_message.Message):
     __slots__ = ("welcome", "ack", "credit", "config", "action", "drain", "backfill")
