@@ -25,7 +25,7 @@ from metaconsole.store.migrate import migrate
 from metaconsole.store.scope import EVERYTHING
 from metaconsole.web.satellites import view
 
-BATCHES: Final = 3
+BATCHES: Final = 2
 LEDGER_SOURCE: Final = '[sources.alpha]\ncollector = "ledger"\n'
 UNKNOWN: Final = (
     "spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "spool_dropped_frames", "spool_dropped_samples",
@@ -94,6 +94,20 @@ def test_a_metaconsole_of_before_takes_what_this_satellite_sends_and_is_upgraded
         wait_for(lambda: told(made)["skew"] == "same", 10, "its heartbeat is here")
         settle(made, {config: edge}, ledger)
         judge_all(made.database.url, ledger)
+        url = {DATABASE_ENVIRONMENT: made.database.url}
+        assert "install a newer nephoscope" in before.refusal("metaconsole", "migrate", "--home", str(tmp_path), **url)
+
+
+def test_a_satellite_of_before_refuses_settings_that_it_does_not_know_and_touches_nothing(
+    tmp_path: Path, before: Release
+) -> None:
+    config = tmp_path / "satellite.toml"
+    files = 'certificate = "c"\nkey = "k"\ntrust = "t"\nstate = "state"\nproxy = "http://proxy:3128"\n'
+    config.write_text(f'site = "s"\nname = "n"\nuplinks = ["h:1"]\n{files}[spool]\ndays = 14\n', encoding="utf-8")
+    why = before.refusal("satellite", "run", "--config", str(config))
+    assert "proxy: this key is not known here" in why
+    assert "spool: this key is not known here" in why
+    assert not (tmp_path / "state").exists()
 
 
 @contextlib.contextmanager

@@ -40,12 +40,21 @@ class Release:
 
     def run(self, *arguments: str, **extra: str) -> str:
         """Run its command to the end and return what it said; extra is of the environment."""
-        done = subprocess.run(
+        done = self._run(*arguments, **extra)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    def refusal(self, *arguments: str, **extra: str) -> str:
+        """Run its command, which fails, and return why."""
+        done = self._run(*arguments, **extra)
+        assert done.returncode in (1, 2), done.stdout
+        return done.stderr
+
+    def _run(self, *arguments: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             self.command(*arguments), env=environment(**extra, PYTHONPATH=self.path), cwd="/",
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
 
 
 def unpack(folder: Path, into: Path) -> Release:
