@@ -18,6 +18,7 @@ from shared.pb import telemetry_pb2, uplink_pb2
 
 SERIES: Final = 1_000_000  # per satellite
 SERIES_ATTRIBUTES: Final = 16
+ATTRIBUTE_BYTES: Final = 2_000  # of all attributes of a series: PostgreSQL's index of them takes no more than 2.6 KiB
 EPOCHS: Final = 1_000
 RANGES: Final = 20_000
 NONCE_BYTES: Final = 16
@@ -79,6 +80,7 @@ def _definition(definition: telemetry_pb2.SeriesDefinition, metrics: Mapping[str
     except RefusedError:
         return Definition("", "", "", 0, ())
     known = metrics.get(definition.metric, 0)
-    if resource.kind not in _KINDS or len(attributes) > SERIES_ATTRIBUTES:
+    size = sum(len(part.encode()) for pair in attributes for part in pair)
+    if resource.kind not in _KINDS or len(attributes) > SERIES_ATTRIBUTES or size > ATTRIBUTE_BYTES:
         known = 0
     return Definition(resource.source, resource.kind, resource.key, known, attributes)

@@ -8,6 +8,7 @@ from typing import Final
 
 from metaconsole.gateway.certificates import InForce
 from metaconsole.gateway.definitions import SERIES, SERIES_ATTRIBUTES
+from metaconsole.gateway.refused import plain
 from metaconsole.store.epochs import Greeting, Registration
 from shared import __version__
 from shared.batches import BATCH_SAMPLES, MESSAGE_BYTES
@@ -32,7 +33,7 @@ def greeting(hello: uplink_pb2.Hello, leaf: Leaf, peer: str) -> Greeting:
         nonce=hello.process_nonce,
         counter=hello.session_counter,
         peer=peer[:200],
-        version=hello.version[:100].replace("\0", " "),
+        version=plain(hello.version, 100),
         generation=leaf.generation,
         trust=hello.trust_sha256,
         authority=leaf.authority,

@@ -31,6 +31,11 @@ def text(value: str, limit: int, what: str, *, required: bool = False) -> str:
     return value
 
 
+def plain(value: str, limit: int) -> str:
+    """Return the beginning of a text, fit for a log and for PostgreSQL: a space for what can't be printed."""
+    return "".join(character if character.isprintable() else " " for character in value[:limit])
+
+
 def instant(value: int, window: Window, what: str) -> int:
     """Return the instant (UTC milliseconds) if it is inside the window that is accepted; raises RefusedError."""
     if not window.begin <= value <= window.end:

@@ -16,6 +16,7 @@ from shared.pb import telemetry_pb2 as pb
 
 LAYOUTS: Final = 2_000  # remembered per epoch; what changes with every batch must not fill the memory
 LAYOUT_BYTES: Final = 16 * 1024  # a larger column is decoded each time
+LAYOUTS_BYTES: Final = 4 * 1024 * 1024  # of all that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ class SeriesMap:
         # neighbouring ids, so that a satellite's map is a few runs: one of thousands of sessions has no room for more.
         self._runs: I64 = np.empty((4, 0), np.int64)
         self._layouts: dict[bytes, Layout] = {}
+        self._bytes = 0  # of the layouts
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory, roughly."""
+        return int(self._runs.nbytes) + self._bytes
 
     def extend(self, ids: SeriesIds) -> None:
         """Add the ids that follow. Who checks a frame meanwhile sees the old map or the new one, never half of it."""
@@ -57,9 +64,11 @@ class SeriesMap:
         name = column.SerializeToString(deterministic=True)
         if (known := self._layouts.get(name)) is None:
             known = self._read(column, distinct=True)
-            if len(self._layouts) >= LAYOUTS:
+            if len(self._layouts) >= LAYOUTS or self._bytes > LAYOUTS_BYTES:
                 self._layouts.clear()
+                self._bytes = 0
             self._layouts[name] = known
+            self._bytes += len(name) + len(known.column)
         return known
 
     def _read(self, column: pb.Column, *, distinct: bool) -> Layout:

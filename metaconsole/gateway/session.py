@@ -15,6 +15,7 @@ from uuid import UUID
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from metaconsole.gateway.acks import acks
 from metaconsole.gateway.budgets import Budgets
@@ -22,10 +23,12 @@ from metaconsole.gateway.certificates import Certificates
 from metaconsole.gateway.check import Known, ProtocolError, check_dropped, check_frame
 from metaconsole.gateway.definitions import check_definitions, check_hello, epoch_of
 from metaconsole.gateway.greeting import FRAMES_IN_FLIGHT, greeting, is_current, welcome
+from metaconsole.gateway.holes import Holes
 from metaconsole.gateway.inflating import INLINE_BYTES as INFLATE_INLINE_BYTES
 from metaconsole.gateway.inflating import inflated
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
+from metaconsole.gateway.refused import plain
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.skew import check_version
 from metaconsole.gateway.window import Window, Windows
@@ -50,6 +53,7 @@ WRITE_SECONDS: Final = 30.0
 # threads that take the interpreter from each other, were measured to cost as much again.
 INLINE_BYTES: Final = 128 * 1024
 RETRY_SECONDS: Final = 1.0
+MAPS_BYTES: Final = 64 * 1024 * 1024  # of the series of a session's epochs: a million take 32 MiB at the very most
 Context: TypeAlias = grpc.aio.ServicerContext[uplink_pb2.SatelliteMessage, uplink_pb2.MetaconsoleMessage]
 _log = logging.getLogger(__name__)
 
@@ -97,6 +101,7 @@ class Session:
         self._registration: Registration
         self._maps: dict[UUID, SeriesMap] = {}
         self._states: dict[UUID, EpochState] = {}
+        self._holes = Holes({})
         self._known = Known(services.metrics, {})
         self._settled: list[tuple[CheckedFrame, Outcome]] = []
         self._in_flight = 0
@@ -140,6 +145,7 @@ class Session:
         self.name = f"{registration.satellite} of site {registration.site}"
         self._sender = replace(self._sender, session=registration.session)
         self._states = {state.epoch: state for state in registration.epochs}
+        self._holes = Holes({state.epoch: state.ranges for state in registration.epochs})
         self._greet(hello, run)
         renew = not is_current(hello, self._leaf, self._services.certificates.now())
         answer = welcome(self._identity, registration, renew=renew)
@@ -196,7 +202,7 @@ class Session:
 
     def settled(self, frame: CheckedFrame, outcome: Outcome) -> None:
         """Take the writer's word for a frame."""
-        self._settled.append((frame, outcome))
+        self._settled.append((frame.bare(), outcome))
         self._wake.set()
 
     async def _receive(self) -> None:
@@ -243,6 +249,7 @@ class Session:
         await self._submit(checked)
 
     async def _submit(self, frame: CheckedFrame) -> None:
+        self._holes.add(frame.epoch, frame.first, frame.last)
         while self._in_flight >= 2 * FRAMES_IN_FLIGHT:
             # Who sends more than was announced waits in the transport.
             self._room.clear()
@@ -267,6 +274,7 @@ class Session:
                 await asyncio.sleep(RETRY_SECONDS)
         self._services.outage.back()
         series.extend(ids)
+        self._states[epoch] = replace(self._states[epoch], series_through=series.through)
         names = [definition.source for definition in definitions]
         found = zip(names, ids.sources.tolist(), strict=True)
         self._known.sources.update({name: source_id for name, source_id in found if source_id})
@@ -274,6 +282,8 @@ class Session:
     async def _series(self, epoch: UUID) -> SeriesMap:
         """Return the epoch's map, loaded at its first use."""
         while epoch not in self._maps:
+            if sum(known.size for known in self._maps.values()) > MAPS_BYTES:
+                self._maps.clear()
             loaded = SeriesMap()
             try:
                 if self._states[epoch].series_through:
@@ -337,7 +347,10 @@ class Session:
 
     async def _read(self) -> uplink_pb2.SatelliteMessage | None:
         self._reading_since = time.monotonic()
-        message = await anext(self._requests, None)
+        try:
+            message = await anext(self._requests, None)
+        except DecodeError as error:
+            raise ProtocolError(f"a message can't be read, its session ends: {error}") from error
         self._reading_since = None
         return message
 
@@ -355,7 +368,7 @@ class Session:
             seen_at=now,
             connected_at=now,
             peer=self._peer[:200],
-            version=hello.version[:100].replace("\0", " "),
+            version=plain(hello.version, 100),
             epoch=run,
             clock_offset_ms=_offset(hello.now_ms),
         )

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
@@ -19,13 +20,15 @@ from metaconsole.gateway.check import ProtocolError
 from metaconsole.gateway.inflating import OversizeError
 from metaconsole.gateway.peers import leaf_of
 from metaconsole.gateway.session import Context, Services, SessionEnd
-from metaconsole.store.database import UnavailableError
+from metaconsole.store.database import UnavailableError, UnstorableError
 from metaconsole.store.epochs import OldCounterError, UnregisteredError, find_revoked
 from metaconsole.store.series import OutOfOrderError
 from shared.pb import uplink_pb2, uplink_pb2_grpc
 from shared.tls import SatelliteIdentity
 
 WATCH_SECONDS: Final = 1.0
+OPEN: Final = 8  # sessions of one satellite at a time, fenced ones and those that have not greeted among them
+_CROWDED: Final = f"this satellite has {OPEN} sessions open here; it needs one: end the others, or wait 10 s for them"
 TRUST_SECONDS: Final = 30.0  # over which all connect again when the authority changes
 _STATUS: Final = {
     ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -33,6 +36,7 @@ _STATUS: Final = {
     OldCounterError: grpc.StatusCode.ABORTED,
     UnregisteredError: grpc.StatusCode.PERMISSION_DENIED,
     OutOfOrderError: grpc.StatusCode.ABORTED,
+    UnstorableError: grpc.StatusCode.INVALID_ARGUMENT,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 _log = logging.getLogger(__name__)
@@ -45,6 +49,7 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
         self._services = services
         services.budgets.changed = self._wake_site
         self._sessions: dict[tuple[int, UUID], sessions.Session] = {}
+        self._open = Counter[SatelliteIdentity]()
 
     async def Session(  # noqa: N802  # the contract's name
         self, request_iterator: AsyncIterator[uplink_pb2.SatelliteMessage], context: Context
@@ -55,6 +60,9 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
         except ValueError as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         identity = leaf.identity
+        if self._open[identity] >= OPEN:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, _CROWDED)
+        self._open[identity] += 1
         session = sessions.Session(self._services, leaf, request_iterator, context)
         try:
             await session.open()
@@ -67,6 +75,9 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
             _log.warning("%s ends: %s", session, error, extra={"event": "session.refused"})
             await context.abort(_STATUS[type(error)], str(error)[:1000])
         finally:
+            self._open[identity] -= 1
+            if not self._open[identity]:
+                del self._open[identity]
             self._leave(identity, session)
 
     def end_all(self, sentence: str) -> None:

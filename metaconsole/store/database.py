@@ -204,7 +204,8 @@ def _for_the_web(statement_timeout: float) -> str:
 
 
 def _translated(error: Exception) -> StoreError:
-    refused = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    # A value that is too large for an index is called a limit of the program, not an error of the data.
+    refused = isinstance(error, psycopg.DataError | psycopg.IntegrityError | psycopg.errors.ProgramLimitExceeded)
     if isinstance(error, psycopg.Error) and refused and error.sqlstate != _NO_PARTITION:
         return UnstorableError(str(error).strip())
     if isinstance(error, psycopg.errors.LockNotAvailable):

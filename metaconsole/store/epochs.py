@@ -63,6 +63,7 @@ class EpochState:
     series_through: int
     taken: Sequence[tuple[int, int]]
     retired: bool
+    ranges: int = 0  # that were taken, of the offer or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _state(offer: Offer, through: int, taken: Int8Multirange, *, current: bool) 
     ranges = [(part.lower, part.upper) for part in taken if part.lower is not None and part.upper is not None]
     # A frame that was taken has a number below the next new one's, or numbers are being used twice.
     retired = current and bool(ranges) and offer.next_sequence < ranges[-1][1]
-    return EpochState(offer.epoch, through, _common(offer.unsent, ranges), retired)
+    return EpochState(offer.epoch, through, _common(offer.unsent, ranges), retired, len(ranges))
 
 
 def _common(offered: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

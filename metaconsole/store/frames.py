@@ -3,7 +3,7 @@
 The one promise: values of these types hold nothing that the store would have to doubt again.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Final
 from uuid import UUID
@@ -80,3 +80,11 @@ class CheckedFrame:
     def size(self) -> int:
         """Bytes to store, roughly."""
         return len(self.row.payload) + len(self.row.times) + (len(self.refusal.content) if self.refusal else 0)
+
+    def bare(self) -> "CheckedFrame":
+        """Return what an acknowledgement needs: who does not read his keeps none of what he sent in memory."""
+        refusal = self.refusal and replace(self.refusal, content=b"")
+        return replace(self, row=_NO_ROW, refusal=refusal)
+
+
+_NO_ROW: Final = LogRow(LogKind.BATCH, 0, 0, b"")
