@@ -21,7 +21,7 @@ from metaconsole.gateway.inflating import OversizeError
 from metaconsole.gateway.peers import leaf_of
 from metaconsole.gateway.session import Context, Services, SessionEnd
 from metaconsole.store.database import UnavailableError, UnstorableError
-from metaconsole.store.epochs import OldCounterError, UnregisteredError, find_revoked
+from metaconsole.store.epochs import COPIES, OldCounterError, UnregisteredError, find_revoked
 from metaconsole.store.series import OutOfOrderError
 from shared.pb import uplink_pb2, uplink_pb2_grpc
 from shared.tls import SatelliteIdentity
@@ -131,7 +131,7 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
         if other is not None and other.number > session.number:
             raise SessionEnd(grpc.StatusCode.ABORTED, f"{session} is fenced by the newer {other}")
         if other is not None:
-            other.end(SessionEnd(grpc.StatusCode.ABORTED, f"{other} is fenced by the newer {session}"))
+            other.end(SessionEnd(grpc.StatusCode.ABORTED, f"{other} is fenced by the newer {session}; {COPIES}"))
         self._sessions[key] = session
         _log.info("%s began", session, extra={"event": "session.began"})
 

@@ -17,6 +17,11 @@ from metaconsole.store.database import AsyncConnection, StoreError, transaction
 from metaconsole.store.sql import statements
 
 RANGES_ALARM: Final = 1_000
+SUPERSEDED: Final = 8  # processes that are remembered as fenced by the present one
+# How long after its greeting, or after what was heard of it last, a process counts as served.
+GREETED_SECONDS: Final = 5.0
+SEEN_SECONDS: Final = 15.0
+COPIES: Final = "where that is not this machine, two processes hold one identity: stop the one that is a copy"
 _SQL: Final = statements("epochs")
 _log = logging.getLogger(__name__)
 
@@ -26,7 +31,7 @@ class UnregisteredError(StoreError):
 
 
 class OldCounterError(StoreError):
-    """Another process holds this identity and has gone further; the sentence names both."""
+    """Another process holds this identity, and has gone further or is served; the sentence names both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,22 @@ async def register(
 ) -> Registration:
     """Open a session for the run whose epoch is given; raises Unregistered-, OldCounter- or UnavailableError."""
     who: dict[str, Any] = {"site_id": site_id, "satellite_id": satellite_id}
+    try:
+        return await _register(connection, who, run, offers, greeting)
+    except OldCounterError:
+        async with transaction(connection):
+            await connection.execute(_SQL["note_rival"], {**who, **asdict(greeting)})
+        raise
+
+
+async def _register(
+    connection: AsyncConnection, who: dict[str, Any], run: UUID, offers: Sequence[Offer], greeting: Greeting
+) -> Registration:
     offered = {**who, "epochs": [offer.epoch for offer in offers]}
     async with transaction(connection):
         satellite, site = await _admit(connection, who, greeting)
-        opened = await (await connection.execute(_SQL["open_session"], {**who, **asdict(greeting)})).fetchone()
+        values = {**who, **asdict(greeting), "kept": SUPERSEDED}
+        opened = await (await connection.execute(_SQL["open_session"], values)).fetchone()
         assert opened is not None
         session, incarnation = opened
         await connection.execute(_SQL["forget_drained"], offered)
@@ -108,12 +125,12 @@ async def register(
 
 async def _admit(connection: AsyncConnection, who: dict[str, Any], greeting: Greeting) -> tuple[str, str]:
     """Lock the satellite's row and return its name and its site's; raises UnregisteredError or OldCounterError."""
-    row = await (await connection.execute(_SQL["lock_satellite"], who)).fetchone()
+    row = await (await connection.execute(_SQL["lock_satellite"], {**who, "nonce": greeting.nonce})).fetchone()
     if row is None:
         raise UnregisteredError(
             f"satellite {who['satellite_id']} of site {who['site_id']} is not known here: join again with a new token"
         )
-    satellite, site, revoked_at, joined_at, generation, counter, nonce, at, peer, version = row
+    satellite, site, revoked_at, joined_at, generation, counter, nonce, at, peer, version, superseded = row
     if revoked_at is not None:
         raise UnregisteredError(revoked_sentence(satellite, site, revoked_at))
     if greeting.generation < generation:
@@ -121,14 +138,29 @@ async def _admit(connection: AsyncConnection, who: dict[str, Any], greeting: Gre
             f"the identity of satellite {satellite} of site {site} was taken back on {joined_at:%Y-%m-%d %H:%M} UTC: "
             "this certificate is of before; stop this copy, or join again with a new token"
         )
+    if at is None:
+        return satellite, site
+    other = Greeting(nonce, int(counter), peer, version)
+    sentence = f"another process holds the identity of satellite {satellite} of site {site} and"
+    both = f"it has {other} on {at:%Y-%m-%d %H:%M:%S} UTC, this one {greeting}"
     if greeting.counter <= counter and greeting.nonce != nonce:
         raise OldCounterError(
-            f"another process holds the identity of satellite {satellite} of site {site} and has gone further: it has "
-            f"{Greeting(nonce, int(counter), peer, version)} on {at:%Y-%m-%d %H:%M:%S} UTC, this one {greeting}; stop "
-            "the one that is a copy, or, if this machine lost its state and its clock went back, join again with a "
-            "new token"
+            f"{sentence} has gone further: {both}; stop the one that is a copy, or, if this machine lost its state and "
+            "its clock went back, join again with a new token"
+        )
+    if superseded and await _is_served(connection, who):
+        raise OldCounterError(
+            f"{sentence} is served: {both}; this one waits until the other ends; stop the one that is a copy, or give "
+            f"it an identity of its own: nephoscope satellite token {site}, and join in an empty folder"
         )
     return satellite, site
+
+
+async def _is_served(connection: AsyncConnection, who: dict[str, Any]) -> bool:
+    """Return whether the process that greeted last is still there."""
+    seconds = {"greeted": GREETED_SECONDS, "seen": SEEN_SECONDS}
+    row = await (await connection.execute(_SQL["is_served"], {**who, **seconds})).fetchone()
+    return row is not None and bool(row[0])
 
 
 def revoked_sentence(satellite: str, site: str, revoked_at: datetime) -> str:
@@ -155,7 +187,7 @@ async def newest_session(connection: AsyncConnection, site_id: int, satellite_id
         return "the satellite is not known here any more"
     if row[1] is not None:
         return f"the satellite was revoked on {row[1]:%Y-%m-%d %H:%M} UTC"
-    return f"session {row[0]} is the newer one" + (f", from {row[2]}" if row[2] else "")
+    return f"session {row[0]} is the newer one" + (f", from {row[2]}" if row[2] else "") + f"; {COPIES}"
 
 
 def _state(offer: Offer, through: int, taken: Int8Multirange, *, current: bool) -> EpochState:

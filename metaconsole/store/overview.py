@@ -58,6 +58,10 @@ class SatelliteRow:
     connected: int | None
     peer: str
     version: str
+    rival_seen: int | None
+    rival_from: str
+    rival_version: str
+    rival_nonce: str
     clock_offset_ms: int
     heartbeat: dict[str, Any]
     readers: list[dict[str, Any]]

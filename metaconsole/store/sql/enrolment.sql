@@ -41,7 +41,7 @@ RETURNING satellite_id, generation
 -- The session that is open ends, the counter begins anew, and certificates of before are worth nothing any more.
 UPDATE satellite
 SET generation = generation + 1, session = session + 1, revoked_at = NULL, revoked_by = '', counter = 0, nonce = '',
-    joined_at = now()
+    superseded = '{}', rival_at = NULL, joined_at = now()
 WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
 RETURNING satellite_id, generation
 

@@ -1,13 +1,25 @@
 -- lock_satellite
 SELECT s.name, site.name, s.revoked_at, s.joined_at, s.generation, s.counter, s.nonce, s.greeted_at, s.greeted_from,
-       s.greeted_version
+       s.greeted_version, %(nonce)s = ANY(s.superseded)
 FROM satellite s JOIN site ON site.site_id = s.site_id
 WHERE s.site_id = %(site_id)s AND s.satellite_id = %(satellite_id)s
 FOR UPDATE OF s
 
+-- is_served
+SELECT coalesce(s.greeted_at > now() - %(greeted)s * interval '1 second'
+                OR l.connected_at IS NOT NULL AND l.seen_at > now() - %(seen)s * interval '1 second', false)
+FROM satellite s LEFT JOIN satellite_liveness l ON l.site_id = s.site_id AND l.satellite_id = s.satellite_id
+WHERE s.site_id = %(site_id)s AND s.satellite_id = %(satellite_id)s
+
+-- note_rival
+UPDATE satellite
+SET rival_at = now(), rival_nonce = %(nonce)s, rival_from = %(peer)s, rival_version = %(version)s
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
+
 -- open_session
 UPDATE satellite
-SET session = session + 1, counter = %(counter)s, nonce = %(nonce)s, greeted_at = now(), greeted_from = %(peer)s,
+SET superseded = CASE WHEN nonce IN (%(nonce)s, '') THEN superseded ELSE (ARRAY[nonce] || superseded)[1:%(kept)s] END,
+    session = session + 1, counter = %(counter)s, nonce = %(nonce)s, greeted_at = now(), greeted_from = %(peer)s,
     greeted_version = %(version)s, trust = %(trust)s, authority = %(authority)s,
     certificate_until = coalesce(%(until)s::timestamptz, certificate_until)
 FROM deployment

@@ -19,6 +19,8 @@ SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
        (extract(epoch FROM l.seen_at) * 1000)::bigint AS seen,
        (extract(epoch FROM l.connected_at) * 1000)::bigint AS connected,
        coalesce(l.peer, '') AS peer, coalesce(l.version, '') AS version,
+       (extract(epoch FROM s.rival_at) * 1000)::bigint AS rival_seen, s.rival_from,
+       s.rival_version, encode(s.rival_nonce, 'hex') AS rival_nonce,
        coalesce(l.clock_offset_ms, 0) AS clock_offset_ms, coalesce(l.heartbeat, '{}') AS heartbeat,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reader', p.reader, 'ordinal', p.ordinal,
                                                      'behind', greatest(s.head - p.ordinal, 0)) ORDER BY p.reader)

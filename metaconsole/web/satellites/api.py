@@ -34,6 +34,15 @@ class ReaderPosition(Shape):
     behind: int
 
 
+class Rival(Shape):
+    """A second process with the identity of a satellite: it is turned away as long as the first one is served."""
+
+    seen_at: Milliseconds = Field(description="when it was turned away last")
+    peer: str
+    version: str
+    process: str = Field(description="the beginning of its number, as logs have it")
+
+
 class Satellite(Shape):
     """The process that collects for a site."""
 
@@ -53,6 +62,7 @@ class Satellite(Shape):
     skew: Skew | None = Field(
         description="how its protocol stands to ours; too_old and too_new are refused; null where it is not known"
     )
+    rival: Rival | None = Field(description="another process that holds its identity and is not served")
     clock_offset_ms: int = Field(description="its clock minus ours")
     head: int = Field(description="ordinal of its newest row in the log")
     spool_frames: int = Field(description="frames not acknowledged at its last heartbeat")

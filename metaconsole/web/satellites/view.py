@@ -4,7 +4,7 @@ The one promise: a satellite counts as seen by the database's clock and its last
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from metaconsole.store import overview
 from metaconsole.store.database import Connection
@@ -12,6 +12,8 @@ from metaconsole.store.overview import SatelliteRow
 from metaconsole.store.scope import Scope
 from metaconsole.web.heartbeat import instant, integer, number
 from shared.protocol import Skew, skew
+
+RIVAL_MS: Final = 5 * 60_000  # after which a process that was turned away counts as gone
 
 
 def satellites(connection: Connection, scope: Scope) -> list[dict[str, Any]]:
@@ -39,6 +41,7 @@ def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
         "peer": row.peer,
         "version": row.version,
         "skew": _skew(beat),
+        "rival": _rival(row, now),
         "clock_offset_ms": row.clock_offset_ms,
         "head": row.head,
         "spool_frames": integer(beat, "spool_frames"),
@@ -65,6 +68,18 @@ def _skew(beat: Mapping[str, Any]) -> Skew | None:
     if "protocol_major" not in beat:
         return None
     return skew((integer(beat, "protocol_major"), integer(beat, "protocol_minor")))
+
+
+def _rival(row: SatelliteRow, now: int) -> dict[str, Any] | None:
+    """Return the other process with its identity, which comes again at least once a minute while it runs."""
+    if row.rival_seen is None or now - row.rival_seen > RIVAL_MS:
+        return None
+    return {
+        "seen_at": row.rival_seen,
+        "peer": row.rival_from,
+        "version": row.rival_version,
+        "process": row.rival_nonce[:8],
+    }
 
 
 def _state(row: SatelliteRow, now: int) -> str:

@@ -90,3 +90,24 @@ def test_only_an_administrator_of_the_site_may(
     assert local.post("/api/v1/satellites/tokens", BODY | {"site": "away"}).status_code == 201
     assert local.post(f"/api/v1/satellites/{away.satellite}/revoke", {}).status_code == 204
     assert world.one("SELECT count(*) FROM satellite WHERE revoked_at IS NULL") == 1
+
+
+def test_a_second_process_of_an_identity_is_named_while_it_comes_again(
+    app: APIFlask, world: World, database_url: str
+) -> None:
+    site = world.site("home")
+    world.connection.execute(
+        "UPDATE satellite SET rival_at = now(), rival_nonce = %s, rival_version = '1.2.3', "
+        "rival_from = '<b>192.0.2.7</b>'",
+        [b"\xab" * 16],
+    )
+    reader = sign_in(app, database_url, "vera", "viewer")
+    (told,) = reader.get("/api/v1/satellites").get_json()["items"]
+    rival = {name: told["rival"][name] for name in ("peer", "version", "process")}
+    assert rival == {"peer": "<b>192.0.2.7</b>", "version": "1.2.3", "process": "abababab"}
+    page = reader.get("/satellites").text
+    assert "the one at &lt;b&gt;192.0.2.7&lt;/b&gt; (process abababab, version 1.2.3)" in page
+    assert site.satellite is not None
+    world.connection.execute("UPDATE satellite SET rival_at = now() - interval '6 minutes'")
+    assert reader.get("/api/v1/satellites").get_json()["items"][0]["rival"] is None
+    assert "second process" not in reader.get("/satellites").text
