@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metaconsole import pki as authorities
 from metaconsole import rollover
+from metaconsole.company import Company, drop_company, load_company, take_company
 from metaconsole.rollover import RolloverError
 from metaconsole.store import audit
 from metaconsole.store.audit import Actor
@@ -44,28 +45,52 @@ def finish(connection: Connection, pki: Path, now: dt.datetime, actor: Actor, *,
     rollover.finish(pki, now)
 
 
+def take(
+    connection: Connection, pki: Path, now: dt.datetime, actor: Actor, files: tuple[Path, Path, Path | None],
+    name: str | None,
+) -> Company:  # fmt: skip
+    """Show a company's certificate from now on; files are it, its key and its authorities. Raises as take_company."""
+
+    def note(found: Company) -> None:
+        detail = {"name": found.name, "until": f"{found.ends:%Y-%m-%d}"}
+        audit.append(connection, actor.entry("ca.company", "gateways", detail))
+
+    return take_company(pki, files, name, now, note)
+
+
+def drop(connection: Connection, pki: Path, actor: Actor) -> None:
+    """Show it no more; raises as drop_company."""
+    audit.append(connection, actor.entry("ca.company", "gateways", {"name": ""}))
+    drop_company(pki)
+
+
 def status(connection: Connection, pki: Path, now: dt.datetime) -> list[str]:
     """Return the state as lines; raises OSError, ValueError."""
     present, following = authorities.open_authority(pki, now), authorities.next_authority(pki)
     lines = [f"authority       {_told(present)}"]
-    if following is None:
-        return lines
-    lines.append(f"to follow it    {_told(following)}")
+    shown = load_company(pki)
+    if shown is not None:
+        lines.append(f"of the company  for {shown.name}, until {shown.ends:%Y-%m-%d}")
+        lines += [soon] if (soon := shown.ends_soon(now)) else []
+    if following is not None:
+        lines.append(f"to follow it    {_told(following)}")
     late = _late(connection, pki)
     for site, name, until in late:
         ends = dt.datetime.fromtimestamp(until / 1000, dt.UTC)
         lines.append(f"not ready yet   {site}/{name}, whose certificate ends on {ends:%Y-%m-%d}")
-    if not late:
+    if following is not None and not late:
         lines.append("all active satellites are ready: nephoscope metaconsole ca finish")
     return lines
 
 
 def _late(connection: Connection, pki: Path) -> list[tuple[str, str, int]]:
+    """Return who does not trust yet what is to be trusted, or is signed by who is to be followed."""
     following = authorities.next_authority(pki)
-    if following is None:
+    if following is None and load_company(pki) is None:
         return []
+    signer = following or authorities.load_authority(pki / "ca.pem", pki / "ca.key")
     trust = hashlib.sha256(authorities.trust_bundle(pki)).digest()
-    return lacking(connection, trust, key_identifier(following.certificate))
+    return lacking(connection, trust, key_identifier(signer.certificate))
 
 
 def _told(authority: authorities.Authority) -> str:

@@ -47,6 +47,39 @@ def import_authority(home: Path, certificate: Path, key: Path) -> None:
 
 @ca.command()
 @home_option
+@click.option("--certificate", type=_file, help="The gateways' certificate and all between it and the authority, PEM.")
+@click.option("--key", type=_file, help="Its private key, PEM, without a password.")
+@click.option("--authority", type=_file, help="Whom satellites are to trust for it, PEM; default as before.")
+@click.option("--name", help="Its DNS name for which satellites look; default as before, or its first one.")
+@click.option("--remove", is_flag=True, help="Show the metaconsole's own alone.")
+def company(
+    home: Path, certificate: Path | None, key: Path | None, authority: Path | None, name: str | None, remove: bool
+) -> None:
+    """Show a certificate of your own company at the gateways; again when it was renewed. Nothing is restarted."""
+    from metaconsole import authority_change
+    from metaconsole.store.audit import COMMAND
+    from metaconsole.store.pool import connect
+
+    if remove == bool(certificate and key):
+        raise click.UsageError("name --certificate and --key, or --remove")
+    pki, now = Home(home.absolute()).pki, datetime.now(UTC)
+    with sentences(), connect(database_url(home)) as connection:
+        if not (certificate and key):
+            authority_change.drop(connection, pki, COMMAND)
+            click.echo("gateways show the metaconsole's own from the next connection on", err=True)
+            return
+        taken = authority_change.take(connection, pki, now, COMMAND, (certificate, key, authority), name)
+    click.echo(
+        f"gateways show it from the next connection on; satellites that join from now on look for {taken.name}, those "
+        f'that joined before do with server_name = "{taken.name}" in satellite.toml once ca status names them no more',
+        err=True,
+    )
+    if soon := taken.ends_soon(now):
+        click.echo(soon, err=True)
+
+
+@ca.command()
+@home_option
 @click.option("--force", is_flag=True, help="Also shut out who is not ready; they need a new token.")
 def finish(home: Path, force: bool) -> None:
     """End a change: the gateways get a certificate of the new authority, and the old one is trusted no more."""

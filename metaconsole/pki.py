@@ -58,10 +58,19 @@ def signing_authority(pki: Path, now: dt.datetime) -> Authority:
     return next_authority(pki) or open_authority(pki, now)
 
 
-def trust_bundle(pki: Path) -> bytes:
-    """Return, as PEM, the authorities that are to be trusted from now on. Raises OSError."""
+def client_authorities(pki: Path) -> bytes:
+    """Return, as PEM, the authorities whose satellites gateways let in from now on. Raises OSError."""
     following = pki / "ca-next.pem"
     return (pki / "ca.pem").read_bytes() + (following.read_bytes() if following.exists() else b"")
+
+
+def trust_bundle(pki: Path) -> bytes:
+    """Return, as PEM, the authorities that satellites are to trust from now on. Raises OSError.
+
+    Those of the company are among them where gateways show a certificate of it; they certify no satellite.
+    """
+    company = pki / "company-ca.pem"
+    return client_authorities(pki) + (company.read_bytes() if company.exists() else b"")
 
 
 def load_authority(certificate: Path, key: Path) -> Authority:

@@ -29,7 +29,7 @@ class RolloverError(ValueError):
 
 def begin(pki: Path, now: dt.datetime, imported: tuple[Path, Path] | None = None) -> Authority:
     """Put an authority beside the present one, a new one or that of two files; raises RolloverError, OSError."""
-    with _changing(pki):
+    with changing(pki):
         present = authorities.open_authority(pki, now)
         if authorities.next_authority(pki) is not None:
             raise RolloverError("a change of the authority is under way: see ca status, and end it with ca finish")
@@ -47,7 +47,7 @@ def finish(pki: Path, now: dt.datetime) -> Authority:
 
     Whether all satellites are ready for it is for the caller to know.
     """
-    with _changing(pki):
+    with changing(pki):
         following = authorities.next_authority(pki)
         if following is None:
             raise RolloverError("no change of the authority is under way: ca rotate begins one")
@@ -66,14 +66,15 @@ def keep_gateway(pki: Path, now: dt.datetime) -> bool:
     if not (pki / "ca.key").exists():
         return False
     try:
-        with _changing(pki):
+        with changing(pki):
             return authorities.renew_gateway(pki, now)
     except RolloverError:
         return False
 
 
 @contextmanager
-def _changing(pki: Path) -> Iterator[None]:
+def changing(pki: Path) -> Iterator[None]:
+    """Change certificates, one process at a time; raises RolloverError where another one does."""
     held = try_lock(pki / "lock")
     if held is None:
         raise RolloverError("another process is changing certificates at this moment: try again")

@@ -16,6 +16,7 @@ from satellite.bounds import BYTES_LEAST, DEFAULT, Bounds
 from satellite.collector import Collector, CollectorConfig
 from satellite.plugins import Found
 from shared import addresses
+from shared.tls import METACONSOLE_NAME
 
 _NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _HINTS: Final = {
@@ -26,6 +27,7 @@ Name = Annotated[str, StringConstraints(pattern=_NAME)]
 M = TypeVar("M", bound=BaseModel)
 Address = Annotated[str, StringConstraints(pattern=addresses.PATTERN)]
 Proxy = Annotated[str, StringConstraints(pattern=addresses.PROXY_PATTERN)]
+ServerName = Annotated[str, StringConstraints(pattern=addresses.NAME_PATTERN)]
 
 
 class ConfigError(Exception):
@@ -56,6 +58,7 @@ class _File(BaseModel):
     state: str
     spool: _Spool = _Spool()
     proxy: Proxy | None = None  # an HTTP proxy through which the uplinks are reached by CONNECT
+    server_name: ServerName = METACONSOLE_NAME  # that the gateways' certificate must have
     sources: dict[str, dict[str, Any]] = {}
 
 
@@ -85,6 +88,7 @@ class SatelliteConfig:
     sources: Mapping[str, Source]
     spool: Bounds = DEFAULT
     proxy: str | None = None
+    server_name: str = METACONSOLE_NAME
 
 
 def load_config(path: Path, found: Found) -> SatelliteConfig:
@@ -117,6 +121,7 @@ def load_config(path: Path, found: Found) -> SatelliteConfig:
         state=here / file.state,
         spool=Bounds(file.spool.bytes, file.spool.days, file.spool.keep_hours),
         proxy=file.proxy,
+        server_name=file.server_name,
         sources={name: source for name, source in sources.items() if source is not None},
     )
 

@@ -6,6 +6,7 @@ a folder that was not complete is left as it was.
 
 import contextlib
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from satellite.certificate import CertificateError, CertificateFiles, Request
 from satellite.channels import options
 from satellite.probe import JoinError, authority_pem
 from shared import __version__, join_token, satellite_file
-from shared.addresses import split
+from shared.addresses import NAME_PATTERN, split
 from shared.certificates import Leaf, leaf_in
 from shared.join_token import JoinToken
 from shared.pairs import discard, write_private
@@ -144,10 +145,13 @@ def _write(folder: Folder, request: Request, answer: enrolment_pb2.Certificate, 
             split(uplink)
         except ValueError as error:
             raise CertificateError(f"the metaconsole named an uplink that is none: {error}") from error
+    if answer.server_name and not re.fullmatch(NAME_PATTERN, answer.server_name):
+        raise CertificateError(f"the metaconsole named a server that can't be: {answer.server_name[:100]!r}")
     CertificateFiles(folder).replace(request, answer)
     if folder.leaf is None:
         line = satellite_file.uplinks_line(list(answer.uplinks))
-        text = satellite_file.text(answer.site, answer.name, line, proxy=proxy or "")
+        named = {"proxy": proxy or "", "server_name": answer.server_name}
+        text = satellite_file.text(answer.site, answer.name, line, **named)
         write_private(folder.path / satellite_file.FILE, text.encode())
 
 

@@ -99,7 +99,7 @@ class Satellite:
         self._on_append = on_append
         self._metrics = _catalogue() if metrics is None else metrics
         self._certificate = CertificateFiles(config)
-        self._channels = channels or secure_channels(self._certificate.load, config.proxy)
+        self._channels = channels or secure_channels(self._certificate.load, config.proxy, config.server_name)
         self._files = files or SpoolFiles()
         self._clock = SystemClock()
         self._growth = Growth()

@@ -5,6 +5,7 @@ from typing import Final
 
 PATTERN: Final = r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$"
 PROXY_PATTERN: Final = r"^http://([!-.0-?A-Z_a-z~%]+@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}/?$"
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$"
 _ADDRESS: Final = re.compile(PATTERN)
 _MOST: Final = 260
 

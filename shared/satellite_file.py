@@ -20,9 +20,10 @@ def uplinks_line(addresses: list[str]) -> str:
     return f"uplinks = [{quoted}]"
 
 
-def text(site: str, name: str, line: str, sources: str = MACHINE, proxy: str = "") -> str:
+def text(site: str, name: str, line: str, sources: str = MACHINE, proxy: str = "", server_name: str = "") -> str:
     """Return the file with this line of uplinks and these tables of sources."""
     through = f'proxy = "{proxy}"\n' if proxy else ""
+    through += f'server_name = "{server_name}"\n' if server_name else ""
     return (
         f'site = "{site}"\nname = "{name}"\n{line}\n{through}'
         f'certificate = "{CERTIFICATE}"\nkey = "{KEY}"\ntrust = "{TRUST}"\nstate = "state"\n\n{sources}'

@@ -17,24 +17,29 @@ from typing import Final
 import grpc
 from cryptography import x509
 
-from metaconsole.pki import trust_bundle
+from metaconsole import company
+from metaconsole.pki import client_authorities, trust_bundle
 from metaconsole.rollover import keep_gateway
 from shared.certificates import key_identifier
 from shared.pairs import load_pair
 
 KEEP_SECONDS: Final = 3600.0
-_FILES: Final = ("gateway.pem", "gateway.key", "ca.pem", "ca-next.pem")
+_FILES: Final = ("gateway.pem", "gateway.key", "ca.pem", "ca-next.pem", *company.FILES)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What is used: the gateway's certificate (its chain) and key, and the bundle of authorities, as PEM."""
+    """What is used: pairs of key and certificate (its chain), whose satellites are let in, and whom those trust; PEM.
 
-    certificate: bytes
-    key: bytes
+    Of several pairs the one is shown that is of the name asked for, and the first one for any other name.
+    """
+
+    pairs: tuple[tuple[bytes, bytes], ...]
+    clients: bytes
     trust: bytes
     trust_sha256: bytes
+    server_name: str  # for which new satellites look; empty for the gateways' own
     authority: str  # hex of the key identifier of who signs satellites now
     ends: dt.datetime  # of the gateway's certificate
 
@@ -82,14 +87,16 @@ class Certificates:
 
     def _load(self) -> InForce:
         certificate, key = load_pair(self.pki / "gateway.pem", self.pki / "gateway.key")
-        trust = trust_bundle(self.pki)
-        signer = x509.load_pem_x509_certificates(trust)[-1]
+        clients, trust, shown = client_authorities(self.pki), trust_bundle(self.pki), company.load_company(self.pki)
+        signer = x509.load_pem_x509_certificates(clients)[-1]
         ends = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
-        return InForce(certificate, key, trust, hashlib.sha256(trust).digest(), key_identifier(signer), ends)
+        pairs = ((shown.key, shown.certificate),) if shown else ()
+        sha256, name = hashlib.sha256(trust).digest(), shown.name if shown else ""
+        return InForce((*pairs, (key, certificate)), clients, trust, sha256, name, key_identifier(signer), ends)
 
 
 def _configuration(found: InForce) -> grpc.ServerCertificateConfiguration:
-    return grpc.ssl_server_certificate_configuration([(found.key, found.certificate)], found.trust)
+    return grpc.ssl_server_certificate_configuration(list(found.pairs), found.clients)
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -103,8 +110,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 async def keep_certificate(pki: Path) -> None:
     """Renew the gateways' certificate long before it ends, until cancelled; of several gateways one does it."""
     while True:
+        now = dt.datetime.now(dt.UTC)
         try:
-            if await asyncio.to_thread(keep_gateway, pki, dt.datetime.now(dt.UTC)):
+            shown = await asyncio.to_thread(company.load_company, pki)
+            if shown is not None and (soon := shown.ends_soon(now)):
+                _log.warning("%s", soon, extra={"event": "certificates.company_ends"})
+            if await asyncio.to_thread(keep_gateway, pki, now):
                 _log.info("the gateway's certificate is renewed", extra={"event": "certificates.renewed"})
         except (OSError, ValueError) as error:
             _log.warning("the gateway's certificate can't be renewed, next try in an hour: %s", error)

@@ -107,6 +107,7 @@ class Enroller:
             satellite_id=str(admission.identity.satellite_id),
             site=admission.site,
             name=admission.name,
+            server_name=self.certificates.now().server_name,
             renew_after_ms=int(leaf.renew_at().timestamp() * 1000),
         )
         return answer, leaf.ends, leaf.authority

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnephoscope/v1/enrolment.proto\x12\rnephoscope.v1\"\x97\x01\n\x0bJoinRequest\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12\x14\n\x0ctoken_secret\x18\x02 \x01(\x0c\x12\x1b\n\x13signing_request_der\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\x12\x14\n\x0csatellite_id\x18\x06 \x01(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\"+\n\x0cRenewRequest\x12\x1b\n\x13signing_request_der\x18\x01 \x01(\x0c\"\x9b\x01\n\x0b\x43\x65rtificate\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\x12\x18\n\x10trust_bundle_pem\x18\x02 \x01(\x0c\x12\x14\n\x0csatellite_id\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x0f\n\x07uplinks\x18\x05 \x03(\t\x12\x16\n\x0erenew_after_ms\x18\x06 \x01(\x03\x12\x0c\n\x04name\x18\x07 \x01(\t2\x8d\x01\n\tEnrolment\x12>\n\x04Join\x12\x1a.nephoscope.v1.JoinRequest\x1a\x1a.nephoscope.v1.Certificate\x12@\n\x05Renew\x12\x1b.nephoscope.v1.RenewRequest\x1a\x1a.nephoscope.v1.Certificateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dnephoscope/v1/enrolment.proto\x12\rnephoscope.v1\"\x97\x01\n\x0bJoinRequest\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12\x14\n\x0ctoken_secret\x18\x02 \x01(\x0c\x12\x1b\n\x13signing_request_der\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0e\n\x06now_ms\x18\x05 \x01(\x03\x12\x14\n\x0csatellite_id\x18\x06 \x01(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\"+\n\x0cRenewRequest\x12\x1b\n\x13signing_request_der\x18\x01 \x01(\x0c\"\xb0\x01\n\x0b\x43\x65rtificate\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\x12\x18\n\x10trust_bundle_pem\x18\x02 \x01(\x0c\x12\x14\n\x0csatellite_id\x18\x03 \x01(\t\x12\x0c\n\x04site\x18\x04 \x01(\t\x12\x0f\n\x07uplinks\x18\x05 \x03(\t\x12\x16\n\x0erenew_after_ms\x18\x06 \x01(\x03\x12\x0c\n\x04name\x18\x07 \x01(\t\x12\x13\n\x0bserver_name\x18\x08 \x01(\t2\x8d\x01\n\tEnrolment\x12>\n\x04Join\x12\x1a.nephoscope.v1.JoinRequest\x1a\x1a.nephoscope.v1.Certificate\x12@\n\x05Renew\x12\x1b.nephoscope.v1.RenewRequest\x1a\x1a.nephoscope.v1.Certificateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENEWREQUEST']._serialized_start=202
   _globals['_RENEWREQUEST']._serialized_end=245
   _globals['_CERTIFICATE']._serialized_start=248
-  _globals['_CERTIFICATE']._serialized_end=403
-  _globals['_ENROLMENT']._serialized_start=406
-  _globals['_ENROLMENT']._serialized_end=547
+  _globals['_CERTIFICATE']._serialized_end=424
+  _globals['_ENROLMENT']._serialized_start=427
+  _globals['_ENROLMENT']._serialized_end=568
 # @@protoc_insertion_point(module_scope)

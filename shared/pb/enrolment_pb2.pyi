@@ -31,7 +31,7 @@ class RenewRequest(_message.Message):
     def __init__(self, signing_request_der: _Optional[bytes] = ...) -> None: ...
 
 class Certificate(_message.Message):
-    __slots__ = ("certificate_pem", "trust_bundle_pem", "satellite_id", "site", "uplinks", "renew_after_ms", "name")
+    __slots__ = ("certificate_pem", "trust_bundle_pem", "satellite_id", "site", "uplinks", "renew_after_ms", "name", "server_name")
     CERTIFICATE_PEM_FIELD_NUMBER: _ClassVar[int]
     TRUST_BUNDLE_PEM_FIELD_NUMBER: _ClassVar[int]
     SATELLITE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class Certificate(_message.Message):
     UPLINKS_FIELD_NUMBER: _ClassVar[int]
     RENEW_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    SERVER_NAME_FIELD_NUMBER: _ClassVar[int]
     certificate_pem: bytes
     trust_bundle_pem: bytes
     satellite_id: str
@@ -46,4 +47,5 @@ class Certificate(_message.Message):
     uplinks: _containers.RepeatedScalarFieldContainer[str]
     renew_after_ms: int
     name: str
-    def __init__(self, certificate_pem: _Optional[bytes] = ..., trust_bundle_pem: _Optional[bytes] = ..., satellite_id: _Optional[str] = ..., site: _Optional[str] = ..., uplinks: _Optional[_Iterable[str]] = ..., renew_after_ms: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
+    server_name: str
+    def __init__(self, certificate_pem: _Optional[bytes] = ..., trust_bundle_pem: _Optional[bytes] = ..., satellite_id: _Optional[str] = ..., site: _Optional[str] = ..., uplinks: _Optional[_Iterable[str]] = ..., renew_after_ms: _Optional[int] = ..., name: _Optional[str] = ..., server_name: _Optional[str] = ...) -> None: ...

@@ -73,3 +73,17 @@ FROM satellite s JOIN site ON site.site_id = s.site_id
 WHERE s.revoked_at IS NULL AND s.certificate_until > now()
   AND (s.trust <> %(trust)s OR s.authority <> %(authority)s)
 ORDER BY site.name, s.name
+
+-- open_tokens
+SELECT t.site_id, encode(substring(t.token_hash FROM 1 FOR 8), 'hex') AS id, site.name AS site, t.name AS satellite,
+       t.satellite_id IS NOT NULL AS takes_back, t.created_by,
+       (extract(epoch FROM t.created_at) * 1000)::bigint AS created,
+       (extract(epoch FROM t.expires_at) * 1000)::bigint AS expires
+FROM join_token t JOIN site ON site.site_id = t.site_id
+WHERE t.used_at IS NULL AND t.expires_at > now() AND (%(sites)s::bigint[] IS NULL OR t.site_id = ANY(%(sites)s))
+ORDER BY site.name, t.created_at DESC
+
+-- withdraw_token
+UPDATE join_token SET expires_at = now()
+WHERE site_id = %(site_id)s AND encode(substring(token_hash FROM 1 FOR 8), 'hex') = %(token_id)s
+  AND used_at IS NULL AND expires_at > now()

@@ -2,6 +2,7 @@
 
 import htmx from "htmx.org";
 
+import { startCopying } from "./copy.js";
 import { csrfToken, texts } from "./page.js";
 import { startPickers } from "./pickers.js";
 import { ResourcePage } from "./resource.js";
@@ -37,6 +38,7 @@ document.addEventListener("htmx:afterSwap", () => refreshAges());
 function start() {
   document.documentElement.classList.add("scripted");
   startPickers();
+  startCopying();
   refreshAges();
   setInterval(refreshAges, AGES_MS);
   const resource = document.querySelector("[data-resource]");

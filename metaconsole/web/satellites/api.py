@@ -4,20 +4,13 @@ The one promise: only satellites of sites within the scope of who asks, and chan
 """
 
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response, request
+from flask import Response
 from pydantic import Field
 
-from metaconsole import tokens
-from metaconsole.addresses import network_of
-from metaconsole.auth.principal import NOTHING
-from metaconsole.store import enrolment
-from metaconsole.store.audit import Actor
-from metaconsole.store.database import Connection
-from metaconsole.web.errors import Problem
-from metaconsole.web.satellites import view
+from metaconsole.web.satellites import administer, view
+from metaconsole.web.satellites.administer import TokenWanted
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.shapes import Listed, Milliseconds, Shape
@@ -88,19 +81,6 @@ class Satellite(Shape):
     readers: list[ReaderPosition]
 
 
-class TokenWanted(Shape):
-    """For whom a join token is: a new satellite, or with `satellite` one that takes its identity back."""
-
-    site: str = Field(max_length=63)
-    name: str | None = Field(None, max_length=63, description="of the new satellite; null for the next free one")
-    satellite: str | None = Field(None, max_length=63, description="name of the one that takes its identity back")
-    hours: float = Field(tokens.HOURS, gt=0, le=tokens.MOST_HOURS)
-    address: str | None = Field(
-        None, max_length=260, description="HOST:PORT by which the site reaches the enrolment port; null: as up listens"
-    )
-    uplinks: list[str] = Field([], max_length=8, description="HOST:PORT of gateways; empty for the address's host")
-
-
 class JoinToken(Shape):
     """A join token; it is told this once."""
 
@@ -108,6 +88,22 @@ class JoinToken(Shape):
     command: str = Field(description="to run at the site; it asks for the token")
     satellite: str = Field(description="name")
     expires: Milliseconds
+
+
+class OpenToken(Shape):
+    """A join token that nobody used yet, without its secret."""
+
+    id: str = Field(description="its beginning is what logs and the audit trail show")
+    site: str
+    satellite: str = Field(description="name")
+    takes_back: bool = Field(description="whether it is for a satellite that exists")
+    created_by: str
+    created: Milliseconds
+    expires: Milliseconds
+
+
+class OpenTokens(Listed[OpenToken]):
+    """Join tokens."""
 
 
 class Satellites(Listed[Satellite]):
@@ -131,18 +127,28 @@ def index() -> dict[str, Any]:
 @api.doc(operation_id="createJoinToken", responses={403: "Not an administrator of the site", 409: "It can't be made"})
 def create_token(wanted: TokenWanted) -> dict[str, Any]:
     """Make a token with which a satellite joins, once."""
-    settings = services().settings
-    try:
-        with services().database.write() as connection:
-            _administer(enrolment.find_site(connection, wanted.site, current_principal().scope))
-            made = tokens.make(
-                connection, settings.pki, _actor(), wanted.site,
-                address=wanted.address or settings.enrol_address, name=wanted.name, satellite=wanted.satellite,
-                hours=wanted.hours, uplinks=wanted.uplinks,
-            )  # fmt: skip
-    except ValueError as error:
-        raise Problem(409, f"{error}.") from error
+    made = administer.make_token(wanted)
     return {"token": made.token, "command": made.command, "satellite": made.name, "expires": made.expires}
+
+
+@api.get("/satellites/tokens")
+@signed_in("admin")
+@api.output(OpenTokens)
+@api.doc(operation_id="listJoinTokens")
+def list_tokens() -> dict[str, Any]:
+    """List the join tokens that nobody used yet, of the sites that you administer."""
+    items = [{name: getattr(one, name) for name in OpenToken.model_fields} for one in administer.tokens_of_mine()]
+    return {"items": items, "next": None}
+
+
+@api.delete("/satellites/tokens/<token_id>")
+@signed_in("admin")
+@api.output({}, status_code=204)
+@api.doc(operation_id="withdrawJoinToken", responses={404: "No such token that is still good"})
+def withdraw_token(token_id: str) -> Response:
+    """Let nobody join with a token any more."""
+    administer.withdraw_token(token_id)
+    return Response(status=204)
 
 
 @api.post("/satellites/<satellite_id>/revoke")
@@ -151,30 +157,5 @@ def create_token(wanted: TokenWanted) -> dict[str, Any]:
 @api.doc(operation_id="revokeSatellite", responses={404: "No such satellite", 409: "It is revoked already"})
 def revoke(satellite_id: str) -> Response:
     """Take nothing from a satellite any more; its session ends within seconds. A new token undoes it."""
-    try:
-        with services().database.write() as connection:
-            site, name = _named(connection, satellite_id)
-            enrolment.revoke(connection, _actor(), site, name)
-    except enrolment.EnrolmentError as error:
-        raise Problem(409, f"{error}.") from error
+    administer.revoke(satellite_id)
     return Response(status=204)
-
-
-def _named(connection: Connection, satellite_id: str) -> tuple[str, str]:
-    try:
-        found = enrolment.find_by_id(connection, UUID(satellite_id))
-    except ValueError:
-        found = None
-    if found is None or not current_principal().scope.allows(found[0]):
-        raise Problem(404, "There is no such satellite, or it belongs to a site that you may not see.")
-    _administer(found[0])
-    return found[1], found[2]
-
-
-def _administer(site_id: int) -> None:
-    if not current_principal().scopes.get("admin", NOTHING).allows(site_id):
-        raise Problem(403, "This needs the right to admin at that site, which you don't have.")
-
-
-def _actor() -> Actor:
-    return Actor(current_principal().name, network_of(request.remote_addr or ""))

@@ -4,7 +4,8 @@ from typing import Any
 
 from flask import Blueprint, render_template
 
-from metaconsole.web.satellites import view
+from metaconsole.store import overview
+from metaconsole.web.satellites import administer, view
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.sources import view as sources_view
@@ -21,9 +22,10 @@ def index() -> str:
     with services().database.read() as connection:
         satellites = view.satellites(connection, scope)
         sources = sources_view.sources(connection, scope)
+        administered = {one.name for one in overview.sites(connection, administer.administered())}
     site = carried().get("site")
     shown = [one for one in satellites if site in (None, one["site"])]
     by: dict[str, list[dict[str, Any]]] = {
         one["id"]: [s for s in sources if (s["site"], s["satellite"]) == (one["site"], one["name"])] for one in shown
     }
-    return render_template("satellites/index.html", satellites=shown, sources_by=by)
+    return render_template("satellites/index.html", satellites=shown, sources_by=by, administered=administered)

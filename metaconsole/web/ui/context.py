@@ -89,6 +89,7 @@ _TEXTS: Final = {
     "updated": N_("The graphs have new samples."),
     "not_seen": N_("Not seen {from} \N{EN DASH} {to}"),
     "first_series": N_("The first {shown} of {total} series are drawn."),
+    "copied": N_("Copied"),
     "first_rows": N_("The newest {shown} of {total} instants."),
 }
 _LAMP: Final = {"live": N_("Live"), "stale": N_("Reconnecting"), "off": N_("Not live")}

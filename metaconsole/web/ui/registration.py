@@ -7,6 +7,7 @@ from apiflask import APIFlask
 
 from metaconsole.web.auth.pages import pages as auth_pages
 from metaconsole.web.resources.pages import pages as resource_pages
+from metaconsole.web.satellites.administer_pages import pages as administer_pages
 from metaconsole.web.satellites.pages import pages as satellite_pages
 from metaconsole.web.sites.pages import pages as site_pages
 from metaconsole.web.ui import context, errors, filters, language
@@ -19,5 +20,5 @@ def register_pages(app: APIFlask) -> None:
     filters.install(app)
     context.install(app)
     app.extensions["nephoscope.error_page"] = errors.error_page
-    for pages in (preference_pages, auth_pages, site_pages, resource_pages, satellite_pages):
+    for pages in (preference_pages, auth_pages, site_pages, resource_pages, satellite_pages, administer_pages):
         app.register_blueprint(pages)

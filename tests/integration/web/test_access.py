@@ -11,7 +11,12 @@ from metaconsole.auth import accounts
 from metaconsole.web.security import CSRF_HEADER
 
 _OPEN = {"/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/sign-in/link/<secret>"}
-_ADMINISTRATORS = {"sites.backfill"}
+_ADMINISTRATORS = {
+    "sites.backfill",
+    "administer_satellites.index",
+    "administer_satellites.ask",
+    "api_satellites.list_tokens",
+}
 GAUGE = "system.cpu.utilization"
 
 
