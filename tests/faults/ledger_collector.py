@@ -54,7 +54,7 @@ class LedgerCollector(Collector):
         names = [
             accounting.resource_name(self.context.source, plan.name, number)
             for plan in self.plans
-            for number in range(accounting.RESOURCES)
+            for number in range(accounting.resources(self.context.source))
         ]
         return Inventory([Resource(ResourceKey(Kind.HOST, name), name, State.UP) for name in names])
 

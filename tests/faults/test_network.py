@@ -29,9 +29,11 @@ LIVE_SECONDS: Final = 5  # after a session began again
 BACK_SECONDS: Final = 60  # the longest wait between two tries
 LOST_PER_MILLE: Final = 20  # of packets, each way
 KBIT: Final = 256
+BROAD_KBIT: Final = 100_000
 OUTAGE_MS: Final = 10 * 24 * 3_600_000
 FAST: Final = 30_000  # times
-BACKLOG: Final = 300 * ROUNDS  # batches of more than a KiB
+QUEUED: Final = 60 * ROUNDS  # batches of more than 10 KiB: on the line at once they would hold it up for 20 s
+BACKLOG: Final = 18 * ROUNDS  # of them, while which arrive it is looked
 CYCLES: Final = 2
 SLOWEST_CYCLE: Final = 1.0  # seconds, of LedgerCollector's plans
 LOOKS: Final = 5
@@ -96,12 +98,14 @@ def test_cut_and_deaf(tmp_path: Path) -> None:
 
 def test_backfill_over_a_narrow_line_leaves_room_for_what_is_collected_now(tmp_path: Path) -> None:
     with network() as line, stack(tmp_path, network=line) as made:
-        ledger, config = tmp_path / "ledger", made.satellite("remote", {"alpha": "ledger"})
+        ledger, config = tmp_path / "ledger", made.satellite("remote", {accounting.WIDE: "ledger"})
         outage = (str(config), str(ledger), str(time.time_ns() // 1_000_000 - OUTAGE_MS), str(FAST))
         past = made.program("satellite-past", "faults.satellite_program", *outage)
         past.start()
-        wait_for(lambda: len(accounting.read_ledger(ledger)) >= BACKLOG, 60, "a backlog is there")
+        wait_for(lambda: len(accounting.read_ledger(ledger)) >= QUEUED, 60, "a backlog is there")
         past.stop()
+        # What is collected now is small, so that what it waits for is the backlog.
+        config.write_text(config.read_text("utf-8").replace(f"sources.{accounting.WIDE}", "sources.alpha"), "utf-8")
         line.narrow(KBIT)
         satellite = made.program("satellite", "faults.satellite_program", str(config), str(ledger))
         made.gateway().start()
@@ -112,6 +116,7 @@ def test_backfill_over_a_narrow_line_leaves_room_for_what_is_collected_now(tmp_p
             stored_at_once(made, CYCLES * SLOWEST_CYCLE)
             looks += 1
         assert looks > LOOKS, "the backlog was through before anything could be seen"
+        line.narrow(BROAD_KBIT)  # what is left proves nothing more
         settle(made, {config: satellite}, ledger)
         judge_all(made.database.url, ledger)
 

@@ -33,6 +33,7 @@ def satellite(heartbeat: dict[str, Any]) -> dict[str, Any]:
     """Return a satellite of version 0.1.0, seen now, as the page and the API get it."""
     row = SatelliteRow(
         id="1", name="edge", site="home", site_id=1, head=0, seen=NOW, connected=NOW, peer="", version="0.1.0",
+        rival_seen=None, rival_from="", rival_version="", rival_nonce="",
         clock_offset_ms=0, heartbeat=heartbeat, readers=[], created=NOW, joined=None, certificate_until=None,
         revoked=None, revoked_by="",
     )  # fmt: skip
