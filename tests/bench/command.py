@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--only GROUP] [--sweep] [--seconds N] [--runs N]`: measure, write and print the results.
+"""`python -m tests.bench [--only GROUP] [--sweep [AXIS]] [--seconds N] [--runs N]`: measure, write and print.
 
 Shorter times than DESIGN §9 asks for are for development; nothing is then written unless --output names a file.
 """
@@ -30,7 +30,9 @@ def main(arguments: Sequence[str]) -> None:
     usual = Plan()
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", default="", help="a group of keys: the part before the dot")
-    parser.add_argument("--sweep", action="store_true", help="measure the scale sweep instead of the groups")
+    parser.add_argument(
+        "--sweep", nargs="?", const="", choices=["", *sweep.AXES], help="measure scale instead of the groups"
+    )
     parser.add_argument("--seconds", type=float, default=usual.seconds, help="measured seconds")
     parser.add_argument("--warm-up", type=float, default=usual.warm_up, help="seconds before that")
     parser.add_argument("--runs", type=int, default=usual.runs, help="runs, of which the median counts")
@@ -48,8 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     else:
         print(f"{plan.seconds:g} s after {plan.warm_up:g} s is short of DESIGN §9: the results are not written")
         files = None
-    if asked.sweep:
-        measure_sweep(plan, files)
+    if asked.sweep is not None:
+        measure_sweep([asked.sweep] if asked.sweep else list(sweep.AXES), plan, files)
     else:
         measure([asked.only] if asked.only else groups, plan, files)
 
@@ -68,11 +70,13 @@ def measure(groups: Sequence[str], plan: Plan, files: tuple[Path, Path] | None) 
     print(report.table(entries))
 
 
-def measure_sweep(plan: Plan, files: tuple[Path, Path] | None) -> None:
-    """Measure the sweep; files are bench.json and performance.md, of which the second gets it."""
-    table = sweep.run(plan)
-    if files is not None:
-        report.write_section(files[1], "scale", f"{heading(machine(), _now())}\n\n{table}")
+def measure_sweep(axes: Sequence[str], plan: Plan, files: tuple[Path, Path] | None) -> None:
+    """Measure axes of scale, each written as soon as it is done; of the files performance.md gets it."""
+    for axis in axes:
+        table = sweep.run(axis, plan)
+        if files is not None:
+            body = f"{heading(machine(), _now())}\n\n{table}"
+            report.write_part(files[1], "scale", axis, body, list(sweep.AXES))
 
 
 def _now() -> str:

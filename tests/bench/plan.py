@@ -17,3 +17,14 @@ class Plan:
     session_interval: float = 10.0  # seconds between two batches of a session
     session_processes: int = 2  # hold the other end of the sessions
     day_cycles: int = 8_640  # a day at 10 s
+    asked: int = 100  # questions of a view, in the sweeps
+
+    @property
+    def sweep_seconds(self) -> float:
+        """Measured seconds of one size in a sweep: there are many."""
+        return self.seconds / 5
+
+    @property
+    def sweep_warm_up(self) -> float:
+        """Seconds before that."""
+        return self.warm_up / 3

@@ -1,7 +1,6 @@
 """The group `query`: questions over HTTP to the web process that `nephoscope metaconsole web` starts, with a token.
 
-Each question is asked of other series than the one before, over connections that stay open, one after the other, once
-the pools and caches of every worker are warm. What counts is from sending the request to the last byte of the answer.
+Each question is asked of other series than the one before, once the pools and caches of every worker are warm.
 """
 
 import asyncio
@@ -9,17 +8,15 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from http.client import HTTPConnection
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from fixtures.stack import Program, Stack, free_port, stack
-from fixtures.waiting import wait_for
+from fixtures.stack import Stack, free_port, stack
 
-from bench import mix, query_history, query_inventory
+from bench import asking, mix, query_history, query_inventory
+from bench.asking import Request
 from bench.findings import Findings
 from bench.plan import Plan
 from metaconsole.auth import accounts
@@ -27,19 +24,8 @@ from metaconsole.store.pieces import DAY_MS, HOUR_MS
 
 REQUESTS: Final = 150
 WARM_UP: Final = 40
-CONNECTIONS: Final = 6  # of both workers
-_START_SECONDS: Final = 20
 _SITES: Final = "big-0"
 _STEP_MS: Final = 120_000  # what the page of a resource asks for over a day
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, and what its answer has to hold."""
-
-    path: str
-    body: dict[str, Any] | None
-    check: Callable[[bytes], bool]
 
 
 def run(plan: Plan) -> Findings:
@@ -54,29 +40,12 @@ def run(plan: Plan) -> Findings:
         )
         token = accounts.create_token(made.database.url, "bench", "read")
         port = free_port()
-        web = _start(made, port)
+        web = asking.start_web(made, port)
         for _ in range(plan.runs):
             for key, questions in _questions(_resources(made, history), history.end_ms).items():
                 found.found({f"query.{key}_p95_ms": _measure(found, key, port, token, questions)})
         assert web.running(), web.tail()
     return found
-
-
-def _start(made: Stack, port: int) -> Program:
-    web = made.web(port)
-    web.start()
-
-    def answers() -> bool:
-        try:
-            connection = HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-
-    wait_for(lambda: answers() or not web.running(), _START_SECONDS, "the web answers")
-    assert web.running(), web.tail()
-    return web
 
 
 def _resources(made: Stack, history: query_history.History) -> dict[int, str]:
@@ -150,28 +119,7 @@ def _holds(text: bytes, series: int, points: int) -> bool:
 
 def _measure(found: Findings, key: str, port: int, token: str, views: Iterator[list[Request]]) -> float:
     """Return the 95th percentile of the milliseconds of a view."""
-    connections = [HTTPConnection("127.0.0.1", port, timeout=30) for _ in range(CONNECTIONS)]
-    took = []
-    for number, requests in enumerate(itertools.islice(views, WARM_UP + REQUESTS)):
-        connection, milliseconds = connections[number % CONNECTIONS], 0.0
-        for request in requests:
-            body = None if request.body is None else json.dumps(request.body)
-            headers = {
-                "Authorization": f"Bearer {token}",
-                "Accept": "text/html" if body is None else "application/json",
-            }
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            began = time.perf_counter()
-            connection.request("GET" if body is None else "POST", request.path, body, headers)
-            response = connection.getresponse()
-            text = response.read()
-            milliseconds += 1000 * (time.perf_counter() - began)
-            assert response.status == 200, f"{request.path}: {response.status} {text[:500]!r}"
-            assert request.check(text), f"{key}: the answer is not what was asked for: {text[:500]!r}"
-        took.append(milliseconds)
-    for connection in connections:
-        connection.close()
+    took = asking.ask(port, token, views, WARM_UP + REQUESTS)
     low, median, high, worst = np.percentile(took[WARM_UP:], [5, 50, 95, 100]).tolist()
     found.say(
         f"query.{key}: p5 {low:.1f}, median {median:.1f}, p95 {high:.1f}, worst {worst:.1f} ms;"

@@ -1,7 +1,7 @@
 """What the benchmark writes: bench.json, the table on the terminal, and docs/performance.md.
 
-The one promise: a run replaces what it measured and nothing else. Each result and each section carries its own date
-and its own machine, since the others were measured at another time.
+The one promise: a run replaces what it measured and nothing else. Each result, each section and each part of one
+carries its own date and its own machine, since the others were measured at another time.
 """
 
 import json
@@ -17,11 +17,11 @@ from bench.goals import GOALS, Goal
 TITLE: Final = "# Performance"
 _PREFACE: Final = f"""{TITLE}
 
-Written by `make bench` (a group: `make bench ONLY=ingest`; scale: `.venv/bin/python -m tests.bench --sweep`). Each
-section was measured on the machine and at the time that it names; figures of a shared machine swing, the ratios to
-peers are of one run. What is measured and how stands in the module of that name in `tests/bench`.
+Written by `make bench` (a group: `make bench ONLY=ingest`; scale: `.venv/bin/python -m tests.bench --sweep`, one axis
+of it: `--sweep days`). Each section was measured on the machine and at the time that it names; figures of a shared
+machine swing, the ratios to peers are of one run. What is measured and how stands in the module of that name in
+`tests/bench`.
 """
-_SECTION: Final = re.compile(r"^## (\S+).*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def results(found: Findings, groups: Sequence[str], date: str) -> dict[str, Any]:
@@ -51,11 +51,28 @@ def write_results(path: Path, entries: Mapping[str, Any], machine: Mapping[str, 
 def write_section(path: Path, name: str, body: str) -> None:
     """Write one section of docs/performance.md, and leave the others as they are."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    sections = {match[1]: match[0].strip() for match in _SECTION.finditer(text)}
-    sections[name] = f"## {name}\n\n{body.strip()}"
     places = list(dict.fromkeys(goal.group for goal in GOALS))
-    order = sorted(sections, key=lambda one: (places.index(one) if one in places else len(places), one))
-    path.write_text("\n\n".join([_PREFACE.strip(), *(sections[one] for one in order)]) + "\n", encoding="utf-8")
+    path.write_text(_replaced(text, _PREFACE, "##", name, body, places) + "\n", encoding="utf-8")
+
+
+def write_part(path: Path, name: str, part: str, body: str, places: Sequence[str]) -> None:
+    """Write one part of a section, and leave the others as they are; places names them in order."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    old = _pieces(text, "##").get(name, "").partition("\n")[2]
+    write_section(path, name, _replaced(old, "", "###", part, body, places))
+
+
+def _replaced(text: str, preface: str, mark: str, name: str, body: str, places: Sequence[str]) -> str:
+    """Return a text under whose headings one piece is another one."""
+    pieces = _pieces(text, mark) | {name: f"{mark} {name}\n\n{body.strip()}"}
+    order = sorted(pieces, key=lambda one: (places.index(one) if one in places else len(places), one))
+    return "\n\n".join([preface.strip(), *(pieces[one] for one in order)]).strip()
+
+
+def _pieces(text: str, mark: str) -> dict[str, str]:
+    """Return by name what stands under headings of a level, heading included."""
+    found = re.finditer(rf"^{mark} (\S+).*?(?=^{mark} |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {match[1]: match[0].strip() for match in found}
 
 
 def section(group: str, entries: Mapping[str, Any], notes: Iterable[str], heading: str) -> str:

@@ -74,7 +74,7 @@ def _run(plan: Plan, made: Stack, storage: Findings, reading: Findings) -> None:
     following = made.readers()
     following.start()
     samples = sum(asyncio.run(day.write(url, n, plan.guests, start_ms, cycles)) for n in range(plan.satellites))
-    wait_for(lambda: _followed(made), _READ_SECONDS, "the readers have read everything")
+    wait_for(lambda: followed(made), _READ_SECONDS, "the readers have read everything")
     _ended(following)
     wal.append(_wal(made))
     log = _bytes(made, "log") / samples
@@ -117,7 +117,7 @@ def _read(made: Stack, samples: int, reading: Findings) -> Mapping[str, float]:
         before, began = progress.cpu_seconds(made.database.pid), time.monotonic()
         program.start()
         used = 0.0
-        while program.running() and not (program.name.startswith("readers") and _followed(made)):
+        while program.running() and not (program.name.startswith("readers") and followed(made)):
             used = progress.cpu_seconds(program.pid)
             time.sleep(0.05)
             assert time.monotonic() - began < _READ_SECONDS, program.tail()
@@ -139,7 +139,7 @@ def _ended(program: Program) -> None:
     assert program.process.returncode == 0, program.tail()
 
 
-def _followed(made: Stack) -> bool:
+def followed(made: Stack) -> bool:
     """Return whether every reader that follows the log has read all of it."""
     return bool(
         _one(

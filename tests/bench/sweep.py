@@ -1,41 +1,47 @@
-"""Scale: what one gateway takes from 10, 100 and 1,000 satellites that all send as fast as they are answered.
+"""Scale: how the figures change along one axis at a time: satellites, series, days of history.
 
-The satellites are the light sessions of the group `gateway`, so what is swept is the metaconsole and not their spools.
+The one promise: a row of a table is on the terminal as soon as it is measured, and an axis replaces its own table in
+docs/performance.md and no other one.
 """
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Final
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from fixtures.stack import stack
-
-from bench import sessions
+from bench import sweep_days, sweep_satellites, sweep_series
+from bench.findings import Findings
 from bench.plan import Plan
 
-SATELLITES: Final = (10, 100, 1_000)
+Rows: TypeAlias = Iterator[list[str]]
 
 
-def run(plan: Plan, satellites: Sequence[int] = SATELLITES) -> str:
-    """Measure each number of satellites and return the table."""
-    return "\n".join(_lines(plan, satellites))
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The head of a table, what measures its rows, saying beside them what is no column, and the size of each."""
+
+    columns: Sequence[str]
+    run: Callable[[Plan, Findings, Sequence[int]], Rows]
+    sizes: Sequence[int]
 
 
-def _lines(plan: Plan, satellites: Sequence[int]) -> Iterator[str]:
-    yield "| satellites | samples/s | batches/s | ack p50 | ack p99 | CPU-s per million: gateway, PostgreSQL |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for count in satellites:
-        load = sessions.Load(count, plan.session_guests, 0, plan.session_processes)
-        with tempfile.TemporaryDirectory(prefix="nephoscope-bench-") as scratch, stack(Path(scratch)) as made:
-            held = sessions.hold(made, load, plan.warm_up, plan.seconds)
-        line = _line(count, held)
-        print(line, flush=True)
-        yield line
+AXES: Final[Mapping[str, Axis]] = {
+    "satellites": Axis(sweep_satellites.COLUMNS, sweep_satellites.run, sweep_satellites.SATELLITES),
+    "series": Axis(sweep_series.COLUMNS, sweep_series.run, sweep_series.SERIES),
+    "days": Axis(sweep_days.COLUMNS, sweep_days.run, sweep_days.DAYS),
+}
 
 
-def _line(count: int, held: sessions.Held) -> str:
-    span = held.span
-    cpu = [f"{1e6 * span.cpu_seconds[name] / span.samples:.3f}" for name in ("gateway", "postgres")]
-    cells = [f"{count:,}", f"{span.rate / 1e6:.2f} M", f"{len(held.batches) / span.seconds:,.0f}"]
-    cells += [f"{held.latency_ms(50):,.0f} ms", f"{held.latency_ms(99):,.0f} ms", ", ".join(cpu)]
-    return f"| {' | '.join(cells)} |"
+def run(name: str, plan: Plan) -> str:
+    """Measure an axis and return its table with what was found beside it."""
+    axis, found = AXES[name], Findings()
+    return table(axis.columns, axis.run(plan, found, axis.sizes), found)
+
+
+def table(columns: Sequence[str], rows: Rows, found: Findings) -> str:
+    """Return rows as Markdown with the notes below, each printed when it comes."""
+    lines = []
+    for cells in itertools.chain([columns, ["---"] * len(columns)], rows):
+        lines.append(f"| {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+    return "\n".join([*lines, "", *(f"- {note}" for note in found.notes)])

@@ -1,6 +1,7 @@
 """Each group of the benchmark runs, small and short: its figures mean nothing here, that there are figures does."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ SMALL = Plan(
     sessions=6,
     session_guests=3,
     session_interval=0.25,
+    asked=10,
 )
 
 
@@ -38,10 +40,21 @@ def test_a_group_measures_all_its_keys_and_writes_them(group: str, tmp_path: Pat
         assert "the sessions said" not in text
 
 
-def test_the_sweep_has_a_row_for_each_number_of_satellites(tmp_path: Path) -> None:
-    rows = sweep.run(SMALL, (2,)).splitlines()
-    assert [row.split("|")[1].strip() for row in rows] == ["satellites", "---", "2"]
-    assert float(rows[2].split("|")[3].replace(",", "")) > 0
+SIZES = {"satellites": (2,), "series": (200,), "days": (1, 2)}
+
+
+@pytest.mark.parametrize("axis", list(sweep.AXES))
+def test_an_axis_has_a_row_for_each_size(axis: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = replace(sweep.AXES[axis], sizes=SIZES[axis])
+    monkeypatch.setattr(sweep, "AXES", {axis: small})
+    path = tmp_path / "performance.md"
+    command.measure_sweep([axis], SMALL, (tmp_path / "bench.json", path))
+    text = path.read_text()
+    assert f"\n## scale\n\n### {axis}\n" in text
+    head, _, *rows = [line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert tuple(head) == small.columns
+    assert [row[0] for row in rows] == [f"{size:,}" for size in SIZES[axis]]
+    assert all(len(row) == len(head) and all(cell[0].isdigit() and "inf" not in cell for cell in row) for row in rows)
 
 
 def test_victoriametrics_on_disk(tmp_path: Path) -> None:

@@ -62,3 +62,23 @@ def test_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
     assert "| `gateway.kib_per_session` | - KiB | <= 150 | no memory could be read |" in text
     assert "- a note | as said\n" in text
     assert "### with a heading below\n\nand words\n" in text
+
+
+def test_a_part_of_a_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
+    path, places = tmp_path / "performance.md", ["satellites", "series"]
+    report.write_section(path, "ingest", "fast")
+    report.write_part(path, "scale", "series", "| many |", places)
+    report.write_part(path, "scale", "satellites", "old", places)
+    report.write_part(path, "scale", "satellites", "| new |\n\n- a note", places)
+    body = path.read_text().partition("## ingest\n\nfast\n\n")[2]
+    assert body == "## scale\n\n### satellites\n\n| new |\n\n- a note\n\n### series\n\n| many |\n"
+    report.write_section(path, "ingest", "faster")
+    assert path.read_text().endswith(f"faster\n\n{body}")
+
+
+def test_what_a_section_held_before_it_had_parts_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "performance.md"
+    report.write_section(path, "scale", "one table\n\n| 1 |")
+    report.write_part(path, "scale", "days", "| 2 |", ["days"])
+    assert path.read_text().endswith("## scale\n\n### days\n\n| 2 |\n")
+    assert "one table" not in path.read_text()
