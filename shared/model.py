@@ -188,10 +188,15 @@ class ReadingBlock:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """One answer of one poll plan: blocks of values at one or more instants (UTC milliseconds, ascending)."""
+    """One answer of one poll plan: blocks of values at one or more instants (UTC milliseconds, ascending).
+
+    by_source_clock tells that the source stamped them by a clock of its own, which the collector reports as
+    `source_clock`; they are never converted.
+    """
 
     times: I64
     blocks: Sequence[ReadingBlock]
+    by_source_clock: bool = False
 
 
 @dataclass(frozen=True, slots=True)

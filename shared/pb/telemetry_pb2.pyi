@@ -131,7 +131,7 @@ class Block(_message.Message):
     def __init__(self, metric: _Optional[str] = ..., scope: _Optional[_Union[TimeScope, str]] = ..., series: _Optional[_Union[Column, _Mapping]] = ..., times: _Optional[_Union[Column, _Mapping]] = ..., values: _Optional[_Union[Column, _Mapping]] = ..., starts: _Optional[_Union[Column, _Mapping]] = ...) -> None: ...
 
 class Batch(_message.Message):
-    __slots__ = ("source", "plan", "interval_ms", "times", "monotonic_ns", "boot_id", "blocks")
+    __slots__ = ("source", "plan", "interval_ms", "times", "monotonic_ns", "boot_id", "blocks", "discontinuous", "source_offset_ms")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,8 @@ class Batch(_message.Message):
     MONOTONIC_NS_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    DISCONTINUOUS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_OFFSET_MS_FIELD_NUMBER: _ClassVar[int]
     source: str
     plan: str
     interval_ms: int
@@ -146,7 +148,9 @@ class Batch(_message.Message):
     monotonic_ns: int
     boot_id: bytes
     blocks: _containers.RepeatedCompositeFieldContainer[Block]
-    def __init__(self, source: _Optional[str] = ..., plan: _Optional[str] = ..., interval_ms: _Optional[int] = ..., times: _Optional[_Union[Column, _Mapping]] = ..., monotonic_ns: _Optional[int] = ..., boot_id: _Optional[bytes] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ...) -> None: ...
+    discontinuous: bool
+    source_offset_ms: int
+    def __init__(self, source: _Optional[str] = ..., plan: _Optional[str] = ..., interval_ms: _Optional[int] = ..., times: _Optional[_Union[Column, _Mapping]] = ..., monotonic_ns: _Optional[int] = ..., boot_id: _Optional[bytes] = ..., blocks: _Optional[_Iterable[_Union[Block, _Mapping]]] = ..., discontinuous: bool = ..., source_offset_ms: _Optional[int] = ...) -> None: ...
 
 class Gap(_message.Message):
     __slots__ = ("source", "plan", "resource", "from_ms", "to_ms", "reason", "detail")

@@ -41,7 +41,7 @@ class SatelliteMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ..., deflated: _Optional[bytes] = ...) -> None: ...
 
 class MetaconsoleMessage(_message.Message):
-    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain", "backfill")
+    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain", "backfill", "clock")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class MetaconsoleMessage(_message.Message):
     ACTION_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
     credit: Credit
@@ -56,7 +57,8 @@ class MetaconsoleMessage(_message.Message):
     action: _actions_pb2.ActionRequest
     drain: Drain
     backfill: BackfillBudget
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., backfill: _Optional[_Union[BackfillBudget, _Mapping]] = ...) -> None: ...
+    clock: ClockAnswer
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., backfill: _Optional[_Union[BackfillBudget, _Mapping]] = ..., clock: _Optional[_Union[ClockAnswer, _Mapping]] = ...) -> None: ...
 
 class SequenceRange(_message.Message):
     __slots__ = ("first", "last")
@@ -157,7 +159,7 @@ class Welcome(_message.Message):
     def __init__(self, version: _Optional[str] = ..., protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., incarnation: _Optional[bytes] = ..., now_ms: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., epochs: _Optional[_Iterable[_Union[EpochState, _Mapping]]] = ..., satellite_id: _Optional[str] = ..., site: _Optional[str] = ..., renew_certificate: bool = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("epoch", "sequence", "lane", "batch", "inventory", "events", "gaps")
+    __slots__ = ("epoch", "sequence", "lane", "batch", "inventory", "events", "gaps", "stamped")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LANE_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +167,7 @@ class Frame(_message.Message):
     INVENTORY_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
+    STAMPED_FIELD_NUMBER: _ClassVar[int]
     epoch: bytes
     sequence: int
     lane: Lane
@@ -172,7 +175,18 @@ class Frame(_message.Message):
     inventory: _inventory_pb2.InventoryDelta
     events: _events_pb2.EventList
     gaps: _telemetry_pb2.GapList
-    def __init__(self, epoch: _Optional[bytes] = ..., sequence: _Optional[int] = ..., lane: _Optional[_Union[Lane, str]] = ..., batch: _Optional[_Union[_telemetry_pb2.Batch, _Mapping]] = ..., inventory: _Optional[_Union[_inventory_pb2.InventoryDelta, _Mapping]] = ..., events: _Optional[_Union[_events_pb2.EventList, _Mapping]] = ..., gaps: _Optional[_Union[_telemetry_pb2.GapList, _Mapping]] = ...) -> None: ...
+    stamped: ClockStamp
+    def __init__(self, epoch: _Optional[bytes] = ..., sequence: _Optional[int] = ..., lane: _Optional[_Union[Lane, str]] = ..., batch: _Optional[_Union[_telemetry_pb2.Batch, _Mapping]] = ..., inventory: _Optional[_Union[_inventory_pb2.InventoryDelta, _Mapping]] = ..., events: _Optional[_Union[_events_pb2.EventList, _Mapping]] = ..., gaps: _Optional[_Union[_telemetry_pb2.GapList, _Mapping]] = ..., stamped: _Optional[_Union[ClockStamp, _Mapping]] = ...) -> None: ...
+
+class ClockStamp(_message.Message):
+    __slots__ = ("now_ms", "monotonic_ns", "boot_id")
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    MONOTONIC_NS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    now_ms: int
+    monotonic_ns: int
+    boot_id: bytes
+    def __init__(self, now_ms: _Optional[int] = ..., monotonic_ns: _Optional[int] = ..., boot_id: _Optional[bytes] = ...) -> None: ...
 
 class Dropped(_message.Message):
     __slots__ = ("epoch", "range", "from_ms", "to_ms", "reason", "samples")
@@ -191,7 +205,7 @@ class Dropped(_message.Message):
     def __init__(self, epoch: _Optional[bytes] = ..., range: _Optional[_Union[SequenceRange, _Mapping]] = ..., from_ms: _Optional[int] = ..., to_ms: _Optional[int] = ..., reason: _Optional[_Union[_telemetry_pb2.GapReason, str]] = ..., samples: _Optional[int] = ...) -> None: ...
 
 class SourceStatus(_message.Message):
-    __slots__ = ("source", "collector", "state", "message", "last_success_ms", "cycle_seconds", "interval_seconds", "calls", "errors", "overruns", "samples", "cpu_seconds")
+    __slots__ = ("source", "collector", "state", "message", "last_success_ms", "cycle_seconds", "interval_seconds", "calls", "errors", "overruns", "samples", "cpu_seconds", "clock_offset_ms", "clock_uncertainty_ms")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     COLLECTOR_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -204,6 +218,8 @@ class SourceStatus(_message.Message):
     OVERRUNS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_OFFSET_MS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_UNCERTAINTY_MS_FIELD_NUMBER: _ClassVar[int]
     source: str
     collector: str
     state: str
@@ -216,10 +232,12 @@ class SourceStatus(_message.Message):
     overruns: int
     samples: int
     cpu_seconds: float
-    def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ...) -> None: ...
+    clock_offset_ms: int
+    clock_uncertainty_ms: int
+    def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ..., clock_offset_ms: _Optional[int] = ..., clock_uncertainty_ms: _Optional[int] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
-    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds", "spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "spool_dropped_frames", "spool_dropped_samples", "disk_free_bytes", "backfill_rate")
+    __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds", "spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "spool_dropped_frames", "spool_dropped_samples", "disk_free_bytes", "monotonic_ns", "gateway_monotonic_ns", "clock_uncertainty_ns", "boot_id", "backfill_rate")
     NOW_MS_FIELD_NUMBER: _ClassVar[int]
     SPOOL_FRAMES_FIELD_NUMBER: _ClassVar[int]
     SPOOL_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +253,10 @@ class Heartbeat(_message.Message):
     SPOOL_DROPPED_FRAMES_FIELD_NUMBER: _ClassVar[int]
     SPOOL_DROPPED_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MONOTONIC_NS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_MONOTONIC_NS_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_UNCERTAINTY_NS_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     BACKFILL_RATE_FIELD_NUMBER: _ClassVar[int]
     now_ms: int
     spool_frames: int
@@ -251,8 +273,12 @@ class Heartbeat(_message.Message):
     spool_dropped_frames: int
     spool_dropped_samples: int
     disk_free_bytes: int
+    monotonic_ns: int
+    gateway_monotonic_ns: int
+    clock_uncertainty_ns: int
+    boot_id: bytes
     backfill_rate: float
-    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., spool_bound_bytes: _Optional[int] = ..., spool_kept_bytes: _Optional[int] = ..., spool_full_seconds: _Optional[int] = ..., spool_dropped_frames: _Optional[int] = ..., spool_dropped_samples: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., backfill_rate: _Optional[float] = ...) -> None: ...
+    def __init__(self, now_ms: _Optional[int] = ..., spool_frames: _Optional[int] = ..., spool_bytes: _Optional[int] = ..., oldest_unsent_ms: _Optional[int] = ..., sources: _Optional[_Iterable[_Union[SourceStatus, _Mapping]]] = ..., frames_produced: _Optional[int] = ..., frames_refused: _Optional[int] = ..., rss_bytes: _Optional[float] = ..., cpu_seconds: _Optional[float] = ..., spool_bound_bytes: _Optional[int] = ..., spool_kept_bytes: _Optional[int] = ..., spool_full_seconds: _Optional[int] = ..., spool_dropped_frames: _Optional[int] = ..., spool_dropped_samples: _Optional[int] = ..., disk_free_bytes: _Optional[int] = ..., monotonic_ns: _Optional[int] = ..., gateway_monotonic_ns: _Optional[int] = ..., clock_uncertainty_ns: _Optional[int] = ..., boot_id: _Optional[bytes] = ..., backfill_rate: _Optional[float] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("sequence", "reason", "detail")
@@ -309,6 +335,18 @@ class BackfillBudget(_message.Message):
     from_minute: int
     to_minute: int
     def __init__(self, kbit_per_second: _Optional[int] = ..., from_minute: _Optional[int] = ..., to_minute: _Optional[int] = ...) -> None: ...
+
+class ClockAnswer(_message.Message):
+    __slots__ = ("heartbeat_ns", "received_ns", "answered_ns", "now_ms")
+    HEARTBEAT_NS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_NS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_NS_FIELD_NUMBER: _ClassVar[int]
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    heartbeat_ns: int
+    received_ns: int
+    answered_ns: int
+    now_ms: int
+    def __init__(self, heartbeat_ns: _Optional[int] = ..., received_ns: _Optional[int] = ..., answered_ns: _Optional[int] = ..., now_ms: _Optional[int] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ("reason", "reconnect_after_ms")
