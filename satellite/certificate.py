@@ -111,13 +111,15 @@ class CertificateFiles:
             return ""
         if leaf.ends <= now:
             return (
-                f"this satellite's certificate ended on {leaf.ends:%Y-%m-%d %H:%M} UTC: join again in this folder, "
-                f"with a token of nephoscope satellite token {self._config.site} --satellite {self._config.name}; what "
-                "waits in the spool is kept"
+                f"this satellite's certificate ended on {leaf.ends:%Y-%m-%d %H:%M} UTC, and this machine's clock says "
+                f"{now:%Y-%m-%d %H:%M}: set the clock if that is wrong (timedatectl set-ntp true), else join again in "
+                f"this folder, with a token of nephoscope satellite token {self._config.site} "
+                f"--satellite {self._config.name}; what waits in the spool is kept"
             )
         if now < leaf.begins:
             return (
-                f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, and this satellite's certificate begins on "
-                f"{leaf.begins + BACKDATE:%Y-%m-%d %H:%M}: set the clock (timedatectl set-ntp true)"
+                f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, and this satellite's certificate is valid from "
+                f"{leaf.begins + BACKDATE:%Y-%m-%d %H:%M} to {leaf.ends:%Y-%m-%d %H:%M}: set the clock "
+                "(timedatectl set-ntp true)"
             )
         return ""

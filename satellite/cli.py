@@ -18,9 +18,11 @@ from satellite.clock import SystemClock
 from satellite.collector import Check
 from satellite.config import ConfigError, SatelliteConfig, Source, load_config
 from satellite.figures import spool_lines
+from satellite.metaconsole_clock import ClockOffset, check_against_metaconsole
 from satellite.plugins import Found, find_collectors
 from satellite.run import run as run_satellite
 from satellite.scheduler import pause_file
+from satellite.source_clock import check_clock
 from satellite.threads import SourceContext, SourceThreads, within
 from shared.addresses import PROXY_PATTERN
 from shared.cli import Commands
@@ -164,7 +166,8 @@ def _pause_file(path: Path, source: str) -> Path:
 
 async def _check_all(config: SatelliteConfig) -> dict[str, Sequence[Check]]:
     reports = await asyncio.gather(*(_check(config, source) for source in config.sources.values()))
-    return dict(zip(config.sources, reports, strict=True))
+    own = check_against_metaconsole(config.state / "status.json", SystemClock().now_ms())
+    return {"this satellite": [own], **dict(zip(config.sources, reports, strict=True))}
 
 
 async def _check(config: SatelliteConfig, source: Source) -> Sequence[Check]:
@@ -179,7 +182,7 @@ async def _check(config: SatelliteConfig, source: Source) -> Sequence[Check]:
             except Exception as error:  # noqa: BLE001 - the report goes on and says what is wrong
                 opened = Check("open", False, str(error) or type(error).__name__)
                 return [opened, *await collector.check()]
-            return await collector.check()
+            return [*await collector.check(), *await check_clock(collector, SystemClock())]
     except TimeoutError:
         return [Check("check", False, f"the source did not answer within {_CHECK_SECONDS:g} s")]
     except Exception as error:  # noqa: BLE001 - a collector's bug is a line of the report too
@@ -200,6 +203,8 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"  uplink  connected to {uplink['connected_to']}")
     else:
         lines.append(f"  uplink  not connected: {uplink['message']}")
+    if offset := ClockOffset.read(status.get("clock", {})):
+        lines.append(f"  clock   {offset} of the metaconsole's")
     lines += spool_lines(beat, now)
     for source in beat["sources"]:
         lines.append(f"  source  {source['source']}: {source['state']} {source['message']}".rstrip())

@@ -53,6 +53,14 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceTime:
+    """What a source's own clock said: UTC milliseconds, cut to a resolution (1000 where it tells whole seconds)."""
+
+    ms: int
+    resolution_ms: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Privilege:
     """A permission that a collector needs, and what does not work without it."""
 
@@ -83,7 +91,7 @@ class Collector(ABC):
 
     kind: ClassVar[str]
     Config: ClassVar[type[CollectorConfig]]
-    capabilities: ClassVar[frozenset[str]]  # of: metrics, inventory, events, and the verbs of act
+    capabilities: ClassVar[frozenset[str]]  # of: metrics, inventory, events, clock, and the verbs of act
     privileges: ClassVar[Sequence[Privilege]]
 
     def __init__(self, config: CollectorConfig, context: Context) -> None:
@@ -114,6 +122,13 @@ class Collector(ABC):
     @abstractmethod
     def events(self) -> AsyncIterator[Event]:
         """Yield events as they happen, until closed. A source without events yields none and ends at once."""
+
+    async def source_clock(self) -> SourceTime | None:
+        """Return what the source's own clock says now, by one short call; None where it has none. Raises SourceError.
+
+        It is asked once a minute where `clock` is among the capabilities.
+        """
+        return None
 
     @abstractmethod
     async def act(self, action: Action) -> ActionResult:

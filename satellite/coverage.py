@@ -50,7 +50,8 @@ class Coverage:
 
     def __init__(self, plan: str, slots: Slots, until_ms: int, now_ms: int) -> None:
         """Go on where an earlier run ended at until_ms; 0 where there was none."""
-        self.until_ms = until_ms or now_ms
+        # Where the clock went back meanwhile, instants of a time that will come again are not waited for.
+        self.until_ms = min(until_ms, slots.after(now_ms)) if until_ms else now_ms
         self._plan = plan
         self._slots = slots
         self._started_ms = now_ms
@@ -89,6 +90,19 @@ class Coverage:
         """Note that the gaps until now are spooled."""
         self.until_ms = max(self.until_ms, now_ms)
         self._why, self._first = (reason, detail), False
+
+    def skipped(self, now_ms: int, detail: str) -> list[Gap]:
+        """Return the gap of the instants that never were, because the clock was set forward, and note it."""
+        to_ms = self._slots.at(now_ms)
+        if self._first or to_ms <= self.until_ms or (self._why is not None and self._why[0] is GapReason.RESTART):
+            return []  # nothing was seen yet, or the gap of the restart covers it
+        gap = Gap(self.until_ms, to_ms, GapReason.SKEW, detail, self._plan)
+        self.until_ms = to_ms
+        return [gap]
+
+    def go_back(self, to_ms: int) -> None:
+        """Account for instants from here on once more: the clock was set back."""
+        self.until_ms = min(self.until_ms, to_ms)
 
     def _gap(self, to_ms: int, reason: GapReason, detail: str) -> list[Gap]:
         return [Gap(self.until_ms, to_ms, reason, detail, self._plan)] if to_ms > self.until_ms else []

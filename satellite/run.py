@@ -20,7 +20,7 @@ from google.protobuf.json_format import MessageToDict
 
 from satellite.certificate import CertificateFiles
 from satellite.channels import ChannelFactory, secure_channels
-from satellite.clock import SystemClock
+from satellite.clock import SystemClock, stamp
 from satellite.collector import Collector
 from satellite.config import ConfigError, SatelliteConfig, load_config
 from satellite.coverage import ends_json, ends_of, load_ends
@@ -169,6 +169,8 @@ class Satellite:
         )
 
     async def _put(self, frame: uplink_pb2.Frame) -> None:
+        if not frame.HasField("stamped"):
+            frame.stamped.CopyFrom(stamp(self._clock))
         await self._spool.append(frame)
         if self._on_append is not None:
             self._on_append(frame)
@@ -223,6 +225,7 @@ class Satellite:
 
     def status(self) -> dict[str, Any]:
         """Return what `nephoscope satellite status` shows."""
+        offset = self._uplink.metaconsole_clock.offset() if self._uplink.connected_to else None
         return {
             "site": self._config.site,
             "satellite": self._config.name,
@@ -233,6 +236,7 @@ class Satellite:
                 "since_ms": self._uplink.since_ms,
                 "message": self._uplink.message,
             },
+            "clock": offset.told() if offset else {},
             "heartbeat": MessageToDict(
                 self._heartbeat(), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
             ),

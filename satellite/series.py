@@ -10,13 +10,12 @@ import weakref
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
-from uuid import UUID, uuid4
 
 import numpy as np
 
 from satellite import encoding
+from satellite.clock import boot_id
 from satellite.collector import PollPlan
 from satellite.spool import Spool
 from shared import columns
@@ -65,7 +64,7 @@ class Series:
         self._spool = spool
         self._metrics = frozenset(metrics)
         self._batch_samples = batch_samples
-        self._boot = _boot_id().bytes
+        self._boot = boot_id()
         self._sources: dict[str, _Source] = {}
         self._numbering = asyncio.Lock()
         self._told: set[tuple[str, str]] = set()
@@ -271,10 +270,3 @@ def _check_layout(layout: Layout) -> None:
         raise ReadingsError("a series stands twice in the layout")
     if any(key.metric != layout.metric for key in layout.series):
         raise ReadingsError("a series of the layout is of another metric")
-
-
-def _boot_id() -> UUID:
-    try:
-        return UUID(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-    except (OSError, ValueError):
-        return uuid4()  # a monotonic clock is then comparable within this process only

@@ -15,9 +15,10 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from satellite.backfill import Backfill, Budget
-from satellite.clock import Clock
+from satellite.clock import Clock, stamp
 from satellite.deflating import SINCE, deflated
 from satellite.lanes import Lanes
+from satellite.metaconsole_clock import MetaconsoleClock
 from satellite.spool import Spool
 from satellite.spool_epoch import SpoolEpoch
 from shared import __version__
@@ -79,6 +80,8 @@ class Session:
         self.on_welcome: Callable[[], None] = lambda: None
         self.on_renew: Callable[[], None] = lambda: None
         self.trust_sha256 = b""
+        self.metaconsole_clock = MetaconsoleClock(clock)
+        self._beat_now = asyncio.Event()
         self._spool, self._state, self._heartbeat, self._clock = spool, state, heartbeat, clock
         self._backfill = backfill
         self._told_reasons = told_reasons
@@ -97,18 +100,22 @@ class Session:
     async def run(self, channel: grpc.aio.Channel) -> None:
         """Serve until the stream ends. Raises SessionEndedError, AioRpcError, OSError, SpoolError."""
         self._backfill.begin()
+        self.metaconsole_clock.begin()
         counter = await asyncio.to_thread(self._state.next_counter)
         self._call = uplink_pb2_grpc.UplinkStub(channel).Session()  # type: ignore[no-untyped-call]
         try:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
+                    greeted = stamp(self._clock)
                     await self._write(uplink_pb2.SatelliteMessage(hello=self._hello(counter)))
                     first = await self._read()
             except TimeoutError:
                 raise SessionEndedError(f"the metaconsole did not answer within {_CONNECT_SECONDS:g} s") from None
             if not first.HasField("welcome"):
                 raise SessionEndedError("the metaconsole did not begin with a Welcome; upgrade it")
+            self.metaconsole_clock.welcomed(greeted.monotonic_ns, first.welcome.now_ms)
             await self._take_welcome(first.welcome)
+            await self._write_heartbeat()  # before any frame: what it says of the clock holds for them
             await first_of(self._receive(), self._send(), self._beat())
         finally:
             self._call.cancel()
@@ -225,6 +232,8 @@ class Session:
         self._answered = self._answered if self._sent else now
         self._sent[frame.epoch, frame.sequence] = now, size
         self._backfill.sent(size)
+        if self.metaconsole_clock.was_set():
+            await self._write_heartbeat()
         failpoint("uplink.send.before")
         await self._write(uplink_pb2.SatelliteMessage(frame=frame))
         failpoint("uplink.send.after")
@@ -280,10 +289,18 @@ class Session:
 
     async def _beat(self) -> None:
         while True:
-            await self._write(uplink_pb2.SatelliteMessage(heartbeat=self._heartbeat()))
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    await self._beat_now.wait()
+            self._beat_now.clear()
+            await self._write_heartbeat()
             if self._sent and self._clock.monotonic() - self._answered > _ACK_SECONDS:
                 raise SessionEndedError(f"the metaconsole answered no frame for {_ACK_SECONDS:g} s")
+
+    async def _write_heartbeat(self) -> None:
+        beat = self._heartbeat()
+        self.metaconsole_clock.report(beat)
+        await self._write(uplink_pb2.SatelliteMessage(heartbeat=beat))
 
     async def _write(self, message: uplink_pb2.SatelliteMessage) -> None:
         async with self._writing:
@@ -315,6 +332,9 @@ class Session:
             elif kind == "credit":
                 self._credit += message.credit.frames
                 self._spool.changed.set()
+            elif kind == "clock":
+                if self.metaconsole_clock.answered(message.clock):
+                    self._beat_now.set()  # with what was measured
             elif kind == "backfill":
                 told = message.backfill
                 self._backfill.budget = Budget(told.kbit_per_second, told.from_minute % 1440, told.to_minute % 1440)

@@ -5,25 +5,29 @@ The one promise: a source that fails, hangs or lies costs only itself, and every
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from time import monotonic_ns
 from typing import Final
 
 from satellite import encoding
-from satellite.clock import Clock
+from satellite.clock import STEP_MS, Clock, StepWatch, apart_ms, stamp
 from satellite.collector import Collector, PollPlan, SourceDeniedError, SourceError, SourceUnreachableError
-from satellite.coverage import Coverage, Ends, Slots
+from satellite.coverage import Ends
 from satellite.inventory import InventoryTracker
+from satellite.planned import Planned, set_event
 from satellite.series import Series
+from satellite.source_clock import SourceClock
 from satellite.spool_errors import SpoolFullError
 from satellite.threads import SourceBusyError, SourceThreads, within
-from shared.model import Event, Gap, GapReason
+from shared.model import Event, Gap, GapReason, Readings
 from shared.pb import inventory_pb2, uplink_pb2
 
 _log = logging.getLogger(__name__)
+_Arrived = tuple[Event, uplink_pb2.ClockStamp]  # when, by both clocks
 Put = Callable[[uplink_pb2.Frame], Awaitable[None]]
 
 _LOOK: Final = 1.0  # seconds between two looks at whether the source is paused
@@ -48,14 +52,6 @@ class Cost:
     errors: int = 0
     overruns: int = 0
     samples: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Plan:
-    plan: PollPlan
-    slots: Slots
-    coverage: Coverage
-    due_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,11 @@ class SourceRunner:
         self._threads, self._series, self._put, self._clock, self._pause_file = threads, series, put, clock, pause_file
         self._tracker = InventoryTracker(name)
         now = clock.now_ms()
-        self._plans = [self._planned(plan, ends.get((name, plan.name), 0), now) for plan in collector.plans]
+        self._steps = StepWatch(clock)
+        self._source_clock = SourceClock(clock)
+        self._plans = [Planned.of(name, plan, ends.get((name, plan.name), 0), now) for plan in collector.plans]
+        # Where the clock went back while the satellite was off, by how much at least.
+        self._went_back = max(item.newest_ms for item in self._plans) - now
         self._open = False
         self._failures = 0
         self._failing_since = 0
@@ -98,13 +98,11 @@ class SourceRunner:
         self._full_wanted = False
         self._told: set[str] = set()
 
-    def _planned(self, plan: PollPlan, until_ms: int, now_ms: int) -> _Plan:
-        slots = Slots.of(self.name, plan)
-        return _Plan(plan, slots, Coverage(plan.name, slots, until_ms, now_ms), now_ms)
-
     async def run(self) -> None:
         """Run until cancelled."""
         try:
+            if self._went_back > STEP_MS:
+                await self._tell_set(-self._went_back, while_off=True)
             while True:
                 await self._step()
         finally:
@@ -121,6 +119,7 @@ class SourceRunner:
 
     def status(self) -> uplink_pb2.SourceStatus:
         """Return state and cost for the heartbeat."""
+        offset = self._source_clock.offset()
         return uplink_pb2.SourceStatus(
             source=self.name,
             collector=self.collector.kind,
@@ -134,11 +133,14 @@ class SourceRunner:
             overruns=self.cost.overruns,
             samples=self.cost.samples,
             cpu_seconds=self._threads.cpu_seconds,
+            clock_offset_ms=round(offset.ms) if offset else 0,
+            clock_uncertainty_ms=math.ceil(offset.uncertainty_ms) if offset else 0,
         )
 
     # --- what is due
 
     async def _step(self) -> None:
+        await self._look_at_clock()
         now = self._clock.now_ms()
         paused = self._pause_file.exists()
         if paused != (self.state == "paused"):
@@ -160,13 +162,8 @@ class SourceRunner:
             seconds = min(seconds, self._discover_at - self._clock.monotonic())
         await self._clock.wait(self._poke, max(seconds, 0.001))
         self._poke.clear()
-        now = self._clock.now_ms()
-        for item in self._plans:
-            # The wall clock was set back: instants of a time that will come again are not waited for.
-            if item.due_ms - now > max(item.slots.interval_ms, _LONGEST_BACKOFF * 1000) * 2:
-                item.due_ms = item.slots.after(now)
 
-    def _schedule(self, item: _Plan) -> None:
+    def _schedule(self, item: Planned) -> None:
         item.due_ms = item.slots.after(self._clock.now_ms())
         if self._failures and self.state != "paused":
             fastest = min(plan.plan.interval for plan in self._plans)
@@ -176,11 +173,11 @@ class SourceRunner:
 
     # --- a cycle
 
-    async def _cycle(self, item: _Plan) -> None:
+    async def _cycle(self, item: Planned) -> None:
         start = self._clock.monotonic()
         try:
             await self._ensure_open()
-            began_ms, began_ns = self._clock.now_ms(), monotonic_ns()
+            began = stamp(self._clock)
             start = self._clock.monotonic()
             async with within(item.plan.deadline):
                 readings = await self.collector.collect(item.plan.name)
@@ -189,10 +186,26 @@ class SourceRunner:
             await self._failed(item, self._why(error, item.plan))
             return
         self.cost.cycle_seconds = self._clock.monotonic() - start
-        frames = await self._series.frames(self.name, item.plan, readings, began_ns)
-        await self._keep(item, frames, began_ms)
+        frames = await self._series.frames(self.name, item.plan, readings, began.monotonic_ns)
+        moment = self._moment(began, readings)
+        if moment is not began:
+            await self._look_at_clock()
+        offset = self._source_clock.offset() if readings.by_source_clock else None
+        for frame in frames:
+            frame.stamped.CopyFrom(moment)
+            frame.batch.discontinuous = item.breaks(readings)
+            frame.batch.source_offset_ms = round(offset.ms) if offset else 0
+        await self._keep(item, frames, readings, moment.now_ms)
 
-    async def _keep(self, item: _Plan, frames: Sequence[uplink_pb2.Frame], began_ms: int) -> None:
+    def _moment(self, began: uplink_pb2.ClockStamp, readings: Readings) -> uplink_pb2.ClockStamp:
+        """Return the clock by which readings were stamped: as the cycle began, or as it is now where it was set."""
+        ended = stamp(self._clock)
+        if abs(apart_ms(began, ended)) < STEP_MS or not len(readings.times):
+            return began
+        newest = int(readings.times[-1])
+        return min(began, ended, key=lambda moment: abs(moment.now_ms - newest))
+
+    async def _keep(self, item: Planned, frames: Sequence[uplink_pb2.Frame], readings: Readings, began_ms: int) -> None:
         gaps = item.coverage.gaps_before(began_ms)
         self.cost.overruns += sum(gap.reason is GapReason.OVERRUN for gap in gaps)
         try:
@@ -205,6 +218,8 @@ class SourceRunner:
             self._tell(str(error))
             return
         item.coverage.saw(began_ms)
+        if frames:
+            item.stored(readings.times)
         self.cost.samples += sum(_samples(frame) for frame in frames)
         self.cost.last_success_ms = self._clock.now_ms()
         self._recovered()
@@ -215,7 +230,7 @@ class SourceRunner:
             _log.info("source %s answers again after %.0f s", self.name, seconds)
         self.state, self.message, self._failures, self._failing_since = "ok", "", 0, 0
 
-    async def _failed(self, item: _Plan, failure: Failure) -> None:
+    async def _failed(self, item: Planned, failure: Failure) -> None:
         self._failures += 1
         self.cost.errors += 1
         self.cost.overruns += failure.reason is GapReason.OVERRUN
@@ -228,7 +243,7 @@ class SourceRunner:
         if failure.reason in (GapReason.UNREACHABLE, GapReason.DENIED) or self._failures >= _REOPEN_AFTER:
             await self._shut()
 
-    async def _account(self, item: _Plan, failure: Failure) -> None:
+    async def _account(self, item: Planned, failure: Failure) -> None:
         now = self._clock.now_ms()
         gaps = item.coverage.gaps_until(now, failure.reason, failure.sentence)
         try:
@@ -241,6 +256,22 @@ class SourceRunner:
     async def _put_gaps(self, gaps: Sequence[Gap]) -> None:
         if gaps:
             await self._put(encoding.gaps_frame(self.name, gaps))
+
+    async def _look_at_clock(self) -> None:
+        if step := self._steps.look():
+            await self._tell_set(step)
+
+    async def _tell_set(self, step_ms: int, *, while_off: bool = False) -> None:
+        """Go on by a clock that was set, and say so."""
+        now = self._clock.now_ms()
+        event = set_event(self._steps, now, step_ms, while_off=while_off)
+        _log.warning("source %s: %s", self.name, event.message)
+        gaps = [gap for item in self._plans for gap in item.clock_was_set(now, event.message)]
+        try:
+            await self._put(encoding.events_frame(self.name, [event]))
+            await self._put_gaps(gaps)
+        except SpoolFullError as error:
+            self._tell(str(error))
 
     def _why(self, error: Exception, plan: PollPlan) -> Failure:
         if isinstance(error, SourceUnreachableError):
@@ -310,6 +341,7 @@ class SourceRunner:
         try:
             async with within(self._open_seconds()):
                 inventory = await self.collector.discover()
+                await self._source_clock.measure(self.collector)
             deltas = self._tracker.update(inventory, self._clock.now_ms())
         except Exception as error:  # noqa: BLE001 - as for a cycle
             self.cost.errors += 1
@@ -333,7 +365,7 @@ class SourceRunner:
             self._tell(str(error))
 
     async def _listen(self) -> None:
-        waiting: list[Event] = []
+        waiting: list[_Arrived] = []
         arrived = asyncio.Event()
         sender = asyncio.create_task(self._send_events(waiting, arrived), name=f"event sender of {self.name}")
         wait = 1.0
@@ -346,7 +378,7 @@ class SourceRunner:
                             if len(waiting) >= _EVENTS_WAITING:  # the disk is full, and memory is not to follow
                                 self._tell(f"more than {_EVENTS_WAITING} events wait: newer ones are left out")
                                 continue
-                            waiting.append(event)
+                            waiting.append((event, stamp(self._clock)))
                             wait = 1.0
                     break
                 except Exception as error:  # noqa: BLE001 - as for a cycle
@@ -360,7 +392,7 @@ class SourceRunner:
         finally:
             sender.cancel()
 
-    async def _send_events(self, waiting: list[Event], arrived: asyncio.Event) -> None:
+    async def _send_events(self, waiting: list[_Arrived], arrived: asyncio.Event) -> None:
         while True:
             await arrived.wait()
             await asyncio.sleep(_EVENTS_WITHIN)
@@ -369,13 +401,21 @@ class SourceRunner:
                 self._discover_at = min(self._discover_at, self._clock.monotonic() + _AFTER_EVENT)
             self._poke.set()
             while waiting:
-                some = waiting[:_EVENTS_AT_ONCE]
+                some = _by_one_clock(waiting[:_EVENTS_AT_ONCE])
+                frame = encoding.events_frame(self.name, [event for event, _ in some])
+                frame.stamped.CopyFrom(some[0][1])
                 try:
-                    await self._put(encoding.events_frame(self.name, some))
+                    await self._put(frame)
                 except SpoolFullError as error:
                     self._tell(str(error))
                     break
                 del waiting[: len(some)]
+
+
+def _by_one_clock(events: Sequence[_Arrived]) -> Sequence[_Arrived]:
+    """Return the first events, up to where the clock was set."""
+    first = events[0][1]
+    return list(takewhile(lambda item: abs(apart_ms(first, item[1])) < STEP_MS, events))
 
 
 def _samples(frame: uplink_pb2.Frame) -> int:

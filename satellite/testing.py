@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from satellite.clock import SystemClock
 from satellite.collector import Check, Collector, PollPlan, SourceError
+from satellite.source_clock import check_clock
 from shared.catalogue import catalogue
 from shared.model import Action, Event, Inventory, Readings, ResourceKey
 
@@ -92,6 +94,24 @@ class CollectorContract(ABC):
             for block in (await collector.collect(plan)).blocks:
                 old = before.get(block.layout.metric)
                 assert old is None or old is block.layout or old.series != block.layout.series
+
+        self._opened(body)
+
+    def test_source_clock_is_one(self) -> None:
+        """A source that claims a clock tells one that goes on and is told as exactly as it says; others tell none."""
+
+        async def body(collector: Collector) -> None:
+            told = [await collector.source_clock() for _ in range(2)]
+            if "clock" not in collector.capabilities:
+                assert told == [None, None]
+                return
+            first, second = told
+            assert first is not None
+            assert second is not None
+            assert first.resolution_ms > 0
+            assert first.ms <= second.ms
+            (line,) = await check_clock(collector, SystemClock())
+            assert line.detail
 
         self._opened(body)
 

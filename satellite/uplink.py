@@ -18,6 +18,7 @@ import grpc.aio
 from satellite.backfill import Backfill
 from satellite.channels import ChannelFactory
 from satellite.clock import Clock
+from satellite.metaconsole_clock import MetaconsoleClock
 from satellite.session import Session, SessionEndedError
 from satellite.spool import Spool
 from satellite.spool_files import SpoolFiles
@@ -99,6 +100,7 @@ class Uplink:
         self._told_outage = False
         self._told_reasons: set[str] = set()
         self._session: Session | None = None
+        self.metaconsole_clock = MetaconsoleClock(clock)
 
     def move(self, reason: str) -> None:
         """Go on over a new channel, once what is under way is answered; the certificate is read again for it."""
@@ -132,6 +134,7 @@ class Uplink:
         session.on_welcome = lambda: self._welcomed(address)
         session.on_renew = self._callbacks.renew
         session.trust_sha256 = self._callbacks.trust()
+        session.metaconsole_clock = self.metaconsole_clock
         self._session = session
         delay: float | None = None
         try:

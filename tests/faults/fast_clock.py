@@ -15,7 +15,11 @@ class FastClock:
         return min(self._begin_ms + int(passed), time.time_ns() // 1_000_000)
 
     def monotonic(self) -> float:
-        return time.monotonic() * self._factor
+        return self.now_ms() / 1000
+
+    def both(self) -> tuple[int, float]:
+        now_ms = self.now_ms()
+        return now_ms, now_ms / 1000
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         try:

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from fixtures import accounting
 from fixtures.accounting import FrameId, Produced
 
+import satellite.clock
 import satellite.run
 from faults.fast_clock import FastClock
 from faults.ledger_collector import LedgerCollector, SlowLedgerCollector
@@ -88,6 +89,8 @@ def main(config: str, ledger: str, begin_ms: str = "", factor: str = "1", segmen
     if segment:
         make_small(int(segment), int(spool))
     if begin_ms:
+        boot = uuid4().bytes  # its monotonic clock is none of this machine's
+        setattr(satellite.clock, "boot_id", lambda: boot)  # noqa: B010  # as above
         setattr(satellite.run, "SystemClock", lambda: FastClock(int(begin_ms), float(factor)))  # noqa: B010  # as above
     collector = LedgerCollector if float(factor) == 1 else SlowLedgerCollector
     return satellite.run.run(Path(config), collectors={"ledger": collector}, on_append=noting.appended)

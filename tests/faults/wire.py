@@ -47,6 +47,9 @@ class Clock:
     def monotonic(self) -> float:
         return self.ms / 1000
 
+    def both(self) -> tuple[int, float]:
+        return self.ms, self.ms / 1000
+
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         raise AssertionError(f"no part of a history waits for {event} or {seconds} s")
 

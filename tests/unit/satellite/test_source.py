@@ -1,82 +1,17 @@
 """A source under a clock that the test turns: instants, gaps with reasons, backoff, pause, inventory, events."""
 
-import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.collectors import METRIC, FakeClock, ScriptedCollector, ScriptedConfig
+from fixtures.collectors import FakeClock
+from fixtures.sources import REASON, Rig
 from fixtures.waiting import wait_until
 
 from satellite.collector import SourceDeniedError, SourceUnreachableError
-from satellite.coverage import Ends
-from satellite.series import Series
-from satellite.source import SourceRunner
-from satellite.spool import Spool
-from satellite.spool_errors import SpoolFullError
-from satellite.threads import SourceContext, SourceThreads
 from shared.model import Event
-from shared.pb import telemetry_pb2, uplink_pb2
-
-REASON = telemetry_pb2.GapReason
-
-
-class Rig:
-    """A runner whose frames are kept in a list."""
-
-    def __init__(self, folder: Path, ends: Ends | None = None) -> None:
-        self.clock = FakeClock()
-        self.start_ms = self.clock.time_ms
-        self.frames: list[uplink_pb2.Frame] = []
-        self.full = False
-        self.pause_file = folder / "paused"
-        threads = SourceThreads("s")
-        self.collector = ScriptedCollector(ScriptedConfig(), SourceContext("s", "home", threads, self.clock))
-        series = Series(Spool(folder, self.clock.now_ms), {METRIC})
-        self.runner = SourceRunner(
-            "s", self.collector, threads, series, self._put, self.clock, self.pause_file, ends or {}
-        )
-
-    async def _put(self, frame: uplink_pb2.Frame) -> None:
-        if self.full:
-            raise SpoolFullError("full")
-        self.frames.append(frame)
-
-    @property
-    def batches(self) -> list[telemetry_pb2.Batch]:
-        return [frame.batch for frame in self.frames if frame.HasField("batch")]
-
-    @property
-    def gaps(self) -> list[telemetry_pb2.Gap]:
-        return [gap for frame in self.frames for gap in frame.gaps.gaps]
-
-    def spans(self) -> list[tuple[int, int, str]]:
-        """Gaps as seconds since the start."""
-        return [
-            (
-                round((g.from_ms - self.start_ms) / 1000),
-                round((g.to_ms - self.start_ms) / 1000),
-                REASON.Name(g.reason)[11:],
-            )
-            for g in self.gaps
-        ]
-
-    def drive(self, until: Callable[[], object], then: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        async def scenario() -> None:
-            task = asyncio.create_task(self.runner.run())
-            try:
-                await wait_until(lambda: until() or task.done(), 10, "the scenario")
-                if then is not None:
-                    await then()
-                assert not task.done()
-            finally:
-                task.cancel()
-                await asyncio.wait([task])
-
-        asyncio.run(scenario())
 
 
 @pytest.fixture
