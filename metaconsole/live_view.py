@@ -102,6 +102,10 @@ class LiveView:
         return self._file
 
 
+_AHEAD_MS: Final = 5_000  # of the metaconsole's clock: no clock that is right stamps this
+_NOW_MS: Final = 60_000  # what has come so soon after its time is of now, and no backlog
+
+
 class LiveWriter:
     """The writing side, one per folder: begins with an empty file that nobody sees before `publish`."""
 
@@ -111,14 +115,22 @@ class LiveWriter:
         self._number = 0
         self._file = self._create(FIRST_CAPACITY)
 
-    def update(self, series_ids: I64, times: I64, values: F64, interval_ms: int) -> None:
-        """Take the newest value of each series, each standing once: the later time wins, then the larger value."""
+    def update(
+        self, series_ids: I64, times: I64, values: F64, interval_ms: int, received_ms: int | None = None
+    ) -> None:
+        """Take the newest value of each series, each standing once: the later time wins, then the larger value.
+
+        With received_ms, when these came, a time that lies ahead of that gives way to one of that moment: the clock
+        that stamped it was fast and has been set back.
+        """
         if not len(series_ids):
             return
         self._grow(int(series_ids.max()) + 1)
         file = self._file
         known = file.times[series_ids]
         newer = (times > known) | ((times == known) & (values > file.values[series_ids]))
+        if received_ms is not None:
+            newer |= (known > received_ms + _AHEAD_MS) & (times > received_ms - _NOW_MS)
         ids = series_ids[newer]
         file.header[_GENERATION] += 1
         file.values[ids] = values[newer]

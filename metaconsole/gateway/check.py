@@ -33,19 +33,29 @@ class Known:
 
 
 def check_frame(
-    frame: uplink_pb2.Frame, size: int, sender: Sender, epoch: UUID, series: SeriesMap, known: Known, window: Window
+    frame: uplink_pb2.Frame,
+    size: int,
+    sender: Sender,
+    epoch: UUID,
+    series: SeriesMap,
+    known: Known,
+    window: Window,
+    offset_ms: int | None = None,
 ) -> CheckedFrame:
-    """Return the frame (size in bytes) ready to store; raises ProtocolError where even its number can't be taken."""
+    """Return the frame (size in bytes) ready to store; raises ProtocolError where even its number can't be taken.
+
+    offset_ms is how far the clock that stamped it is known to be ahead of ours.
+    """
     if not 1 <= frame.sequence < SEQUENCES:
         raise ProtocolError(f"frame sequence {frame.sequence} is outside 1 to 2^62 - 1")
     lane = frame.lane if frame.lane in uplink_pb2.Lane.values() else 0
     place = (sender, epoch, frame.sequence, frame.sequence, lane)
     try:
-        return CheckedFrame(*place, _check(frame, size, series, known, window))
+        return CheckedFrame(*place, _check(frame, size, series, known, window), None, offset_ms)
     except RefusedError as error:
         row = _gap_row(frame, known, window, error)
         content = frame.SerializeToString()[:QUARANTINE_BYTES]
-        return CheckedFrame(*place, row, Refusal(error.reason, error.detail, content))
+        return CheckedFrame(*place, row, Refusal(error.reason, error.detail, content), offset_ms)
 
 
 def refuse(frame: CheckedFrame, reason: str, detail: str, now_ms: int) -> CheckedFrame:
@@ -53,7 +63,8 @@ def refuse(frame: CheckedFrame, reason: str, detail: str, now_ms: int) -> Checke
     gap = telemetry_pb2.Gap(from_ms=now_ms, to_ms=now_ms, reason=telemetry_pb2.GAP_REASON_REFUSED, detail=detail[:1000])
     row = _row_of_gap(gap, None)
     refusal = Refusal(reason, detail, frame.row.payload[:QUARANTINE_BYTES])
-    return CheckedFrame(frame.sender, frame.epoch, frame.first, frame.last, frame.lane, row, refusal)
+    place = (frame.sender, frame.epoch, frame.first, frame.last, frame.lane)
+    return CheckedFrame(*place, row, refusal, frame.clock_offset_ms)
 
 
 def check_dropped(dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, window: Window) -> CheckedFrame:
@@ -96,13 +107,16 @@ def _gap_row(frame: uplink_pb2.Frame, known: Known, window: Window, error: Refus
     source = source if len(source) <= NAME and "\0" not in source else ""
     plan = frame.batch.plan if len(frame.batch.plan) <= NAME and "\0" not in frame.batch.plan else ""
     skew = error.reason == "skew"
+    # Of a frame that is refused nothing was checked but its bytes: what it says of itself is what there is.
+    samples = sum(block.values.count for block in frame.batch.blocks)
+    detail = error.detail.replace("\0", " ")[:900] + (f"; {samples} samples" if samples else "")
     gap = telemetry_pb2.Gap(
         source=source,
         plan=plan,
         from_ms=max(window.begin, window.now - frame.batch.interval_ms),
         to_ms=window.now,
         reason=telemetry_pb2.GAP_REASON_SKEW if skew else telemetry_pb2.GAP_REASON_REFUSED,
-        detail=error.detail.replace("\0", " "),
+        detail=detail,
     )
     return _row_of_gap(gap, known.sources.get(source))
 

@@ -13,10 +13,11 @@ import numpy as np
 from metaconsole.gateway.refused import NAME, RefusedError, count, instant, text
 from metaconsole.gateway.series_map import Layout, SeriesMap
 from metaconsole.gateway.window import AHEAD_MS, Window
+from metaconsole.store.aggregates import BROKEN
 from metaconsole.store.frames import FORMAT_VERSION, LogKind, LogRow
 from shared.batches import BATCH_SAMPLES, BatchError, decode_times, samples_of, spread
 from shared.catalogue import catalogue
-from shared.columns import I64, ColumnError, decode_head, decode_i64, require_finite
+from shared.columns import I64, ColumnError, decode_head, decode_i64, encode, require_finite
 from shared.pb import telemetry_pb2 as pb
 
 BLOCKS: Final = 5_000
@@ -41,6 +42,8 @@ def check_batch(
         raise RefusedError("malformed", str(error)) from error
     source_id = _one_source(batch, layouts, sources)
     # Only now, when nothing can be refused any more: what goes into quarantine is what was sent.
+    if batch.discontinuous:
+        _break(blocks)
     payload, offsets = _stored(blocks, layouts)
     return LogRow(
         LogKind.BATCH,
@@ -118,6 +121,13 @@ def _check_starts(block: pb.Block, newest: int) -> None:
     starts = decode_i64(block.starts, block.series.count)
     if int(starts.min()) < 0 or int(starts.max()) > newest + AHEAD_MS:
         raise RefusedError("malformed", f"a counter of {block.metric} began before 1970 or after the batch")
+
+
+def _break(blocks: Sequence[pb.Block]) -> None:
+    """Let no counter go on from the sample before."""
+    for block in blocks:
+        if block.metric in _counters():
+            block.starts.CopyFrom(encode(np.full(block.series.count, BROKEN, np.int64)))
 
 
 @cache

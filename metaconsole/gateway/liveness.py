@@ -11,12 +11,14 @@ from google.protobuf.message import Message
 from metaconsole.gateway.skew import protocol_values, told
 from metaconsole.store import liveness
 from metaconsole.store.database import AsyncDatabase, UnavailableError
+from shared.clock_time import clock_time
 from shared.pb import uplink_pb2
 from shared.protocol import Version
 
 FLUSH_SECONDS: Final = 1.0
 SOURCES: Final = 1_000  # of a heartbeat are kept
 TEXT: Final = 1_000  # characters of each of its texts
+_APART: Final = frozenset({"sources", "boot_id"})
 _log = logging.getLogger(__name__)
 
 
@@ -47,10 +49,29 @@ class Liveness:
         fresh, self._fresh = self._fresh, {}
         try:
             async with self._database.connection() as connection:
-                await liveness.record(connection, list(fresh.values()))
+                changes = await liveness.record(connection, list(fresh.values()))
         except UnavailableError as error:
             _log.debug("liveness was not written: %s", error)
             self._fresh = fresh | self._fresh
+            return
+        for change in changes:
+            level = logging.INFO if change.state == "ok" else logging.WARNING
+            _log.log(level, "%s", clock_sentence(change), extra={"event": f"clock.{change.state}"})
+
+
+def clock_sentence(change: liveness.ClockChange) -> str:
+    """Return the sentence that names both clocks and what to do."""
+    who = f"the clock of satellite {change.satellite} of site {change.site}"
+    if change.state == "ok":
+        return f"{who} agrees with the metaconsole's again"
+    way = "ahead of" if change.offset_ms > 0 else "behind"
+    known = "one way measured" if change.uncertainty_ms is None else f"± {change.uncertainty_ms / 1000:.3f} s"
+    theirs = clock_time(change.at.timestamp() * 1000 + change.offset_ms)
+    return (
+        f"{who} is {abs(change.offset_ms) / 1000:.3f} s {way} the metaconsole's ({known}, {change.state}): it says "
+        f"{theirs} when this machine says {clock_time(change.at.timestamp() * 1000)}. Samples are stored as it stamps "
+        "them; set it there (timedatectl set-ntp true), or here where all satellites seem to be off"
+    )
 
 
 def heartbeat_values(heartbeat: uplink_pb2.Heartbeat, protocol: Version) -> Mapping[str, Any]:
@@ -59,7 +80,7 @@ def heartbeat_values(heartbeat: uplink_pb2.Heartbeat, protocol: Version) -> Mapp
     The sender's protocol is among them.
     """
     of_it, of_sources = (told(message, protocol[1]) for message in (uplink_pb2.Heartbeat, uplink_pb2.SourceStatus))
-    values = _values(heartbeat, [name for name in of_it if name != "sources"])
+    values = _values(heartbeat, [name for name in of_it if name not in _APART])
     sources = [_values(source, of_sources) for source in heartbeat.sources[:SOURCES]]
     return {**values, **protocol_values(protocol), "sources": sources}
 

@@ -29,6 +29,7 @@ from metaconsole.gateway.inflating import inflated
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.refused import plain
+from metaconsole.gateway.satellite_clock import SatelliteClock
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.skew import check_version
 from metaconsole.gateway.window import Window, Windows
@@ -117,6 +118,7 @@ class Session:
         self._sender = Sender(identity.site_id, identity.satellite_id, 0)
         self._protocol = PROTOCOL  # the satellite's, once it has greeted
         self._seen: Seen | None = None
+        self._clock = SatelliteClock()
         self._drain: uplink_pb2.Drain | None = None
 
     def __str__(self) -> str:
@@ -219,7 +221,8 @@ class Session:
                 await self._take_frame(message.frame)
             case "dropped":
                 epoch = self._epoch(message.dropped.epoch)
-                await self._submit(check_dropped(message.dropped, self._sender, epoch, self._window()))
+                window = self._window(self._clock.now().offset_ms)
+                await self._submit(check_dropped(message.dropped, self._sender, epoch, window))
             case "series":
                 await self._define(message.series)
             case "heartbeat":
@@ -239,8 +242,9 @@ class Session:
     async def _take_frame(self, frame: uplink_pb2.Frame) -> None:
         epoch = self._epoch(frame.epoch)
         series = await self._series(epoch)
-        size = frame.ByteSize()
-        arguments = (frame, size, self._sender, epoch, series, self._known, self._window())
+        size, offset = frame.ByteSize(), self._clock.at(frame)
+        window = self._window(self._clock.now().offset_ms + frame.batch.source_offset_ms if offset is None else offset)
+        arguments = (frame, size, self._sender, epoch, series, self._known, window, offset)
         if size <= INLINE_BYTES:
             checked = check_frame(*arguments)
         else:
@@ -298,8 +302,8 @@ class Session:
                 self._services.outage.back()
         return self._maps[epoch]
 
-    def _window(self) -> Window:
-        return self._services.windows.of(self._identity.site_id, _now_ms())
+    def _window(self, offset_ms: int) -> Window:
+        return self._services.windows.of(self._identity.site_id, _now_ms(), offset_ms)
 
     def _epoch(self, value: bytes) -> UUID:
         epoch = epoch_of(value)
@@ -324,6 +328,8 @@ class Session:
     async def _acknowledge(self) -> None:
         while True:
             await self._tell_budget()
+            if (answer := self._clock.answer()) is not None:
+                await self._send(uplink_pb2.MetaconsoleMessage(clock=answer))
             await self._wake.wait()
             self._wake.clear()
             if self._drain is not None:
@@ -361,6 +367,7 @@ class Session:
 
     def _greet(self, hello: uplink_pb2.Hello, run: UUID) -> None:
         now = datetime.now(UTC)
+        self._clock.greeted(hello.now_ms)
         seen = Seen(
             site_id=self._identity.site_id,
             satellite_id=self._identity.satellite_id,
@@ -370,17 +377,20 @@ class Session:
             peer=self._peer[:200],
             version=plain(hello.version, 100),
             epoch=run,
-            clock_offset_ms=_offset(hello.now_ms),
         )
         self._note(seen)
 
     def _beat(self, heartbeat: uplink_pb2.Heartbeat) -> None:
         assert self._seen is not None
-        offset, values = _offset(heartbeat.now_ms), heartbeat_values(heartbeat, self._protocol)
-        self._note(replace(self._seen, seen_at=datetime.now(UTC), clock_offset_ms=offset, heartbeat=values))
+        self._clock.beat(heartbeat)
+        self._wake.set()  # it is answered
+        self._note(
+            replace(self._seen, seen_at=datetime.now(UTC), heartbeat=heartbeat_values(heartbeat, self._protocol))
+        )
 
     def _note(self, seen: Seen) -> None:
-        self._seen = seen
+        clock = self._clock.now()
+        seen = self._seen = replace(seen, clock_offset_ms=clock.offset_ms, clock_uncertainty_ms=clock.uncertainty_ms)
         self._services.liveness.note(seen)
 
 
@@ -390,9 +400,3 @@ def _late(sentence: str) -> SessionEnd:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _offset(satellite_ms: int) -> int:
-    """Return how far the satellite's clock is behind ours, bounded to what a bigint of years can mean."""
-    century = 100 * 366 * 86_400_000
-    return max(-century, min(century, _now_ms() - satellite_ms))

@@ -77,7 +77,7 @@ class LiveReader(Follower):
         """Take an entry's values; what newest knows a later instant of, for the same series, need not be decoded."""
         column = telemetry_pb2.Column.FromString(entry.times)
         instants = decode_i64(column, column.count)
-        last = int(instants[-1])
+        last, received_ms = int(instants[-1]), int(entry.received_at.timestamp() * 1000)
         for begin, end in pairwise(entry.offsets):
             if entry.payload[begin] != FORMAT_VERSION:
                 raise ValueError(f"block format {entry.payload[begin]} is not known here: upgrade the readers")
@@ -85,14 +85,16 @@ class LiveReader(Follower):
             if block.scope != telemetry_pb2.TIME_SCOPE_BATCH:
                 samples = decode_block(block, instants)
                 values = samples.values.astype(np.float64, copy=False)
-                self._writer.update(*newest_of(samples.series, samples.times, values), entry.interval_ms)
+                self._writer.update(*newest_of(samples.series, samples.times, values), entry.interval_ms, received_ms)
                 continue
             layout = (block.series.encoding, block.series.count, block.series.data)
             if newest.get(layout, 0) <= last:
                 newest[layout] = last
-                self._update(block, layout, instants, entry.interval_ms)
+                self._update(block, layout, instants, entry.interval_ms, received_ms)
 
-    def _update(self, block: telemetry_pb2.Block, layout: _Layout, instants: I64, interval_ms: int) -> None:
+    def _update(
+        self, block: telemetry_pb2.Block, layout: _Layout, instants: I64, interval_ms: int, received_ms: int
+    ) -> None:
         """Take the last instant's value of each series of a block, whose series are distinct."""
         if (series := self._series.get(layout)) is None:
             if len(self._series) >= LAYOUTS:
@@ -100,7 +102,7 @@ class LiveReader(Follower):
             series = self._series[layout] = decode_i64(block.series, block.series.count)
         values = decode_values(block.values, len(series) * len(instants)).reshape(len(series), -1)[:, -1]
         times = np.full(len(series), instants[-1])
-        self._writer.update(series, times, values.astype(np.float64, copy=False), interval_ms)
+        self._writer.update(series, times, values.astype(np.float64, copy=False), interval_ms, received_ms)
 
 
 def newest_of(series: I64, times: I64, values: F64) -> tuple[I64, I64, F64]:

@@ -5,6 +5,8 @@ follow each other, up to the rounding of float64.
 
 A counter's step from one sample to the next is an increase; where it began anew after the earlier sample it counted
 from zero; where it fell without a new start nobody knows what it counted, and the step covers nothing (DESIGN §6).
+Neither does a step to a sample whose start is BROKEN: the clock that stamped it was set, so that the time between is
+not known.
 """
 
 from dataclasses import dataclass, fields
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from shared.columns import F64, I64
 
 _FLOATS: Final = frozenset({"first", "last", "min", "max", "sum", "increase"})
+BROKEN: Final = -1  # as a start
 _Numbers = TypeVar("_Numbers", F64, I64)
 
 
@@ -60,7 +63,7 @@ class Steps:
 def steps(before_ms: I64, before: F64, after_ms: I64, after: F64, start_ms: I64) -> Steps:
     """Return the steps from samples to later ones; start_ms is when the counter of the later one began."""
     anew = start_ms > before_ms
-    fell = (after < before) & ~anew
+    fell = ((after < before) & ~anew) | (start_ms < 0)
     increase = np.where(anew, after, np.where(fell, 0.0, after - before))
     covered = np.where(fell, 0, after_ms - before_ms)
     return Steps(increase, covered, anew.astype(np.int64))

@@ -75,6 +75,7 @@ class CheckedFrame:
     lane: int
     row: LogRow
     refusal: Refusal | None = None
+    clock_offset_ms: int | None = None  # of the clock that stamped it, ahead of the metaconsole's; None: not known
 
     @property
     def size(self) -> int:

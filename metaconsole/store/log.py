@@ -18,7 +18,9 @@ from shared.failpoints import failpoint
 QUARANTINE_ROWS: Final = 100  # per satellite
 _SQL: Final = statements("log")
 _PLACE_TYPES: Final = ("int8", "uuid", "int8", "timestamptz", "uuid", "int8", "int2")
-_ROW_TYPES: Final = ("int2", "int8", "text", "int8", "int8", "int8", "int8", "int8[]", "int8[]", "bytea", "bytea")
+_ROW_TYPES: Final = (
+    "int2", "int8", "text", "int8", "int8", "int8", "int8", "int8[]", "int8[]", "bytea", "bytea", "int8",
+)  # fmt: skip
 _Satellite: TypeAlias = tuple[int, UUID]
 
 
@@ -102,7 +104,7 @@ def _row(frame: CheckedFrame, ordinal: int, received_at: datetime) -> tuple[Any,
     sender, row = frame.sender, frame.row
     place = (sender.site_id, sender.satellite_id, ordinal, received_at, frame.epoch, frame.first, frame.lane)
     what = (int(row.kind), row.source_id, row.plan, row.interval_ms, row.first_ms, row.last_ms, row.samples)
-    return (*place, *what, list(row.metrics), list(row.offsets), row.times, row.payload)
+    return (*place, *what, list(row.metrics), list(row.offsets), row.times, row.payload, frame.clock_offset_ms)
 
 
 async def _quarantine(connection: AsyncConnection, frames: Sequence[CheckedFrame]) -> None:

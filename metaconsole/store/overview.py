@@ -62,7 +62,10 @@ class SatelliteRow:
     rival_from: str
     rival_version: str
     rival_nonce: str
-    clock_offset_ms: int
+    clock_offset_ms: int  # its clock minus ours
+    clock_uncertainty_ms: int | None
+    clock_state: str
+    clock_since: int | None
     heartbeat: dict[str, Any]
     readers: list[dict[str, Any]]
 

@@ -10,7 +10,7 @@ TIERS: Final = {
     "parts": ("part", "part_grid", "part_day", "compaction"),
     "chunks": ("chunk", "chunk_grid"),
     "rollups": ("rollup",),
-    "facts": ("event", "gap", "quarantine"),
+    "facts": ("event", "gap", "quarantine", "clock_event"),
     "inventory": (
         "site", "satellite", "source", "resource", "resource_key", "resource_version", "identity_claim", "relation",
         "metric", "series", "epoch", "epoch_series",

@@ -21,7 +21,9 @@ SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
        coalesce(l.peer, '') AS peer, coalesce(l.version, '') AS version,
        (extract(epoch FROM s.rival_at) * 1000)::bigint AS rival_seen, s.rival_from,
        s.rival_version, encode(s.rival_nonce, 'hex') AS rival_nonce,
-       coalesce(l.clock_offset_ms, 0) AS clock_offset_ms, coalesce(l.heartbeat, '{}') AS heartbeat,
+       coalesce(l.clock_offset_ms, 0) AS clock_offset_ms, l.clock_uncertainty_ms,
+       coalesce(l.clock_state, 'ok') AS clock_state,
+       (extract(epoch FROM l.clock_since) * 1000)::bigint AS clock_since, coalesce(l.heartbeat, '{}') AS heartbeat,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reader', p.reader, 'ordinal', p.ordinal,
                                                      'behind', greatest(s.head - p.ordinal, 0)) ORDER BY p.reader)
                  FROM reader_position p WHERE p.site_id = s.site_id AND p.satellite_id = s.satellite_id), '[]') AS readers

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaconsole.store.aggregates import Aggregates, combine, concatenate, empty, held, of_samples
+from metaconsole.store.aggregates import BROKEN, Aggregates, combine, concatenate, empty, held, of_samples
+from metaconsole.store.downsample import rates
 from shared.columns import I64
 
 _SAMPLES = st.dictionaries(
-    st.integers(0, 10**7), st.tuples(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), st.integers(0, 10**7)), min_size=1
+    st.integers(0, 10**7),
+    st.tuples(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), st.integers(0, 10**7) | st.just(BROKEN)),
+    min_size=1,
 ).map(lambda found: sorted((at, *rest) for at, rest in found.items()))
 
 
@@ -56,7 +59,7 @@ def test_a_whole_is_what_its_definition_says(samples: list[tuple[int, float, int
     for (before, low, _), (at, high, began) in pairwise(samples):
         if began > before:
             rise, covered, resets = rise + high, covered + at - before, resets + 1
-        elif high >= low:
+        elif high >= low and began != BROKEN:
             rise, covered = rise + high - low, covered + at - before
     assert (whole.samples[0], whole.first_ms[0], whole.last_ms[0]) == (len(samples), samples[0][0], samples[-1][0])
     assert (whole.first[0], whole.last[0]) == (samples[0][1], samples[-1][1])
@@ -99,3 +102,20 @@ def test_a_state_holds_until_the_next_sample_and_two_intervals_at_most(
             seconds = min(int(times[at + 1] - times[at]), 2 * interval) / 1000
             expected[int(codes[at])] = expected.get(int(codes[at]), 0.0) + seconds
         assert found[number] == pytest.approx(expected)
+
+
+def test_where_a_clock_was_set_back_no_rate_is_of_two_clocks() -> None:
+    # 5 a second. The clock was 600 s fast, and is right from label 300 on: both passes stand between 300 and 900.
+    fast, right = np.arange(0, 901, 10), np.arange(300, 1501, 10)
+    times = np.concatenate((fast * 1000, right * 1000 + 5))
+    values = np.concatenate((5.0 * (fast - 600), 5.0 * right)) + 10_000
+    marked = np.concatenate((np.zeros(len(fast), bool), right <= 910))  # as satellite.planned marks them
+    order = np.argsort(times)
+    times, values, starts = times[order], values[order], np.where(marked, BROKEN, 0)[order]
+    _, found = rates(times, values, starts, "rate")
+    assert found[np.isfinite(found)] == pytest.approx(5.0)
+    assert np.isfinite(found).sum() == 30 + 59
+    whole = of_samples(times, values, starts, np.array([0]))
+    assert whole.increase[0] == pytest.approx(5.0 * whole.covered_ms[0] / 1000)
+    _, unmarked = rates(times, values, np.zeros(len(times), np.int64), "rate")
+    assert np.nanmax(unmarked) > 100_000, "what the marks keep out"

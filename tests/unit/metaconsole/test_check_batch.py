@@ -9,6 +9,7 @@ from metaconsole.gateway.check_batch import check_batch
 from metaconsole.gateway.refused import RefusedError
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.window import Window
+from metaconsole.store.aggregates import BROKEN
 from metaconsole.store.frames import LogRow
 from metaconsole.store.series import SeriesIds
 from shared.columns import decode_i64, encode
@@ -128,3 +129,33 @@ def test_what_contradicts_itself_is_refused_and_left_as_sent(
 def test_a_batch_without_blocks_is_a_row_of_no_samples(series: SeriesMap) -> None:
     row = check(batch(), series)
     assert (row.samples, row.metrics, row.payload, row.offsets) == (0, (), b"", (0,))
+
+
+def test_counters_behind_a_clock_that_was_set_do_not_go_on(series: SeriesMap) -> None:
+    made = batch(block(GAUGE, 1, 2), block(COUNTER, 4, 6), block(COUNTER, 5, starts=[NOW - 1000]))
+    made.discontinuous = True
+    row = check(made, series)
+    parts = [pb.Block.FromString(row.payload[a + 1 : b]) for a, b in zip(row.offsets, row.offsets[1:], strict=False)]
+    assert not parts[0].HasField("starts")
+    assert [decode_i64(part.starts, part.series.count).tolist() for part in parts[1:]] == [[BROKEN] * 2, [BROKEN]]
+
+
+@pytest.mark.parametrize(("offset", "lies"), [(600_000, 600_000), (-600_000, -600_000), (0, 0), (600_000, 899_999)])
+def test_instants_count_by_the_clock_that_stamped_them_and_are_stored_as_stamped(
+    series: SeriesMap, offset: int, lies: int
+) -> None:
+    made = batch(block(GAUGE, 1))
+    made.times.CopyFrom(encode(np.array([NOW + lies])))
+    row = check_batch(made, series, METRICS, {"s": 5}, Window(NOW, 400, offset))
+    assert (row.first_ms, row.last_ms) == (NOW + lies, NOW + lies)
+
+
+@pytest.mark.parametrize(
+    ("offset", "lies"), [(0, 600_000), (600_000, 900_001), (-600_000, 0), (86_400_000, 86_400_000)]
+)
+def test_what_is_ahead_after_correction_is_refused(series: SeriesMap, offset: int, lies: int) -> None:
+    made = batch(block(GAUGE, 1))
+    made.times.CopyFrom(encode(np.array([NOW + lies])))
+    with pytest.raises(RefusedError) as refused:
+        check_batch(made, series, METRICS, {"s": 5}, Window(NOW, 400, offset))
+    assert refused.value.reason == "skew"

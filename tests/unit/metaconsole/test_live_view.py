@@ -24,6 +24,21 @@ def test_the_later_time_wins_then_the_larger_value(tmp_path: Path) -> None:
     assert [column.tolist() for column in view.latest(ids(7))] == [[11], [-1.0], [2000]]
 
 
+def test_a_value_from_ahead_gives_way_once_its_clock_was_set_back(tmp_path: Path) -> None:
+    writer = LiveWriter(tmp_path)
+    writer.publish()
+    view = LiveView.open(tmp_path)
+    now = 1_700_000_000_000
+    for at, value, received in (
+        (now + 600_000, 1.0, now),  # 10 minutes fast
+        (now - 3_600_000, 2.0, now + 1_000),  # a backlog does not take its place
+        (now + 2_000, 3.0, now + 2_000),
+        (now + 1_500, 4.0, now + 2_500),  # late, and no longer newer
+    ):
+        writer.update(ids(7), ids(at), np.array([value]), 1000, received)
+    assert [column.tolist() for column in view.latest(ids(7))] == [[now + 2_000], [3.0], [1000]]
+
+
 def test_a_view_follows_growth_and_ignores_ids_that_nobody_wrote(tmp_path: Path) -> None:
     writer = LiveWriter(tmp_path)
     writer.update(ids(1), ids(5), np.array([0.5]), 10)

@@ -34,7 +34,8 @@ def satellite(heartbeat: dict[str, Any]) -> dict[str, Any]:
     row = SatelliteRow(
         id="1", name="edge", site="home", site_id=1, head=0, seen=NOW, connected=NOW, peer="", version="0.1.0",
         rival_seen=None, rival_from="", rival_version="", rival_nonce="",
-        clock_offset_ms=0, heartbeat=heartbeat, readers=[], created=NOW, joined=None, certificate_until=None,
+        clock_offset_ms=0, heartbeat=heartbeat, clock_uncertainty_ms=None, clock_state="ok", clock_since=None,
+        readers=[], created=NOW, joined=None, certificate_until=None,
         revoked=None, revoked_by="",
     )  # fmt: skip
     return view._item(row, NOW)
