@@ -56,7 +56,10 @@ class Satellite(Shape):
         description="how its protocol stands to ours; too_old and too_new are refused; null where it is not known"
     )
     rival: Rival | None = Field(description="another process that holds its identity and is not served")
-    clock_offset_ms: int = Field(description="its clock minus ours")
+    clock_offset_ms: int = Field(description="its clock minus ours; samples are stored as it stamps them")
+    clock_uncertainty_ms: int | None = Field(description="of that; null where only one way was measured")
+    clock_state: Literal["ok", "warning", "critical"] = Field(description="beyond 2 s and 60 s, with hysteresis")
+    clock_since: Milliseconds | None = Field(description="when its clock was last judged otherwise; null for never")
     head: int = Field(description="ordinal of its newest row in the log")
     spool_frames: int = Field(description="frames not acknowledged at its last heartbeat")
     spool_bytes: int = Field(description="of them")

@@ -49,6 +49,9 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
     offset = GaugeMetricFamily(
         "nephoscope_satellite_clock_offset_seconds", "Its clock minus the metaconsole's.", labels=_LABELS
     )
+    uncertainty = GaugeMetricFamily(
+        "nephoscope_satellite_clock_uncertainty_seconds", "By how much that may be wrong.", labels=_LABELS
+    )
     spool = GaugeMetricFamily("nephoscope_satellite_spool_bytes", "Waiting in its spool.", labels=_LABELS)
     bound = GaugeMetricFamily("nephoscope_satellite_spool_bound_bytes", "What its spool may hold.", labels=_LABELS)
     dropped = CounterMetricFamily(
@@ -62,6 +65,8 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         labels = (row.site, row.name)
         seen.add_metric(labels, float(row.is_seen(now)))
         offset.add_metric(labels, row.clock_offset_ms / 1000)
+        if row.clock_uncertainty_ms is not None:
+            uncertainty.add_metric(labels, row.clock_uncertainty_ms / 1000)
         spool.add_metric(labels, integer(row.heartbeat, "spool_bytes"))
         for family, name in ((bound, "spool_bound_bytes"), (dropped, "spool_dropped_frames")):
             if name in row.heartbeat:
@@ -69,7 +74,7 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         frames.add_metric(labels, row.head)
         for reader in row.readers:
             behind.add_metric((*labels, reader["reader"]), reader["behind"])
-    yield from (seen, offset, spool, bound, dropped, frames, behind)
+    yield from (seen, offset, uncertainty, spool, bound, dropped, frames, behind)
 
 
 def _of_storage(sizes: Sizes, ahead: Forecast) -> Iterator[Metric]:

@@ -124,15 +124,18 @@ def test_spanish_page_speaks_spanish(app: APIFlask) -> None:
     [
         ("en", ["1.2\xa0GiB of 2\xa0GiB · full in 9\xa0h at this rate", "12 frames", "3 samples", "Disk free"]),
         ("es", ["1,2\xa0GiB de 2\xa0GiB · llena en 9\xa0h a este ritmo", "Lo más antiguo sin enviar", "Disco libre"]),
+        ("en", ["-10\xa0min ± 4\xa0ms", ">critical<", "Set the clock there by NTP"]),
+        ("es", ["-10\xa0min ± 4\xa0ms", ">crítico<", "Ponga en hora el reloj de allí por NTP"]),
     ],
 )
-def test_the_spool_is_told_in_words(app: APIFlask, locale: str, words: list[str]) -> None:
+def test_spool_and_clock_are_told_in_words(app: APIFlask, locale: str, words: list[str]) -> None:
     satellite: dict[str, Any] = {
         "id": "1", "name": "s", "site": "home", "state": "seen", "readers": [], "spool_frames": 5,
         "spool_bytes": 6 * 2**30 // 5, "spool_bound_bytes": 2**31, "spool_full_seconds": 9 * 3600,
         "spool_kept_bytes": 0, "spool_dropped_frames": 12, "spool_dropped_samples": 3, "disk_free_bytes": None,
         "oldest_unsent": 1_790_000_000_000, "frames_produced": 0, "frames_refused": 0, "lag_ms": 0, "version": "",
-        "seen_at": None, "connected_at": None, "clock_offset_ms": 0, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
+        "seen_at": None, "connected_at": None, "clock_offset_ms": -600_000, "clock_uncertainty_ms": 4,
+        "clock_state": "critical", "clock_since": 1_790_000_000_000, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
         "backfill_rate": 0, "backfill_ends": None, "certificate_until": None, "joined": None, "skew": "same",
     }  # fmt: skip
     told = {"satellites": [satellite], "sources_by": {"1": []}}
