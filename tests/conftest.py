@@ -7,5 +7,6 @@ pytest_plugins: list[str] = [
     "fixtures.packages",
     "fixtures.postgres",
     "fixtures.up",
+    "fixtures.vsphere",
     "fixtures.web",
 ]

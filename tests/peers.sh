@@ -8,6 +8,7 @@ wanted=(
   chromium fonts-dejavu-core
   postgresql-15
   victoria-metrics zabbix-server-pgsql
+  golang-go golang-github-vmware-govmomi-dev
 )
 missing=()
 for package in "${wanted[@]}"; do
