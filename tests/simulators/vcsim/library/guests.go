@@ -28,9 +28,11 @@ func init() {
 	addTo(&Folder{}, func(o mo.Reference) interface{} { return folder{o.(*Folder)} })
 }
 
-var guests sync.Mutex                                // of what follows
+var guests sync.Mutex                                // of the quick statistics
 var pinned = map[types.ManagedObjectReference]bool{} // whose quick statistics a test has set
-var vmxFiles = map[string]*mo.VirtualMachine{}       // guests that were unregistered, by the path of their .vmx file
+
+var vmxMutex sync.Mutex                        // its own: it is taken while a guest is locked
+var vmxFiles = map[string]*mo.VirtualMachine{} // guests that were unregistered, by the path of their .vmx file
 
 // settled makes what belongs to a power state follow it: boot time, VMware Tools.
 func (g guest) settled(answer soap.HasFault) soap.HasFault {
@@ -204,18 +206,18 @@ func (g guest) CloneVMTask(ctx *Context, r *types.CloneVM_Task) soap.HasFault {
 func (g guest) UnregisterVM(ctx *Context, r *types.UnregisterVM) soap.HasFault {
 	answer := g.VirtualMachine.UnregisterVM(ctx, r)
 	if answer.Fault() == nil {
-		guests.Lock()
+		vmxMutex.Lock()
 		kept := g.VirtualMachine.VirtualMachine
 		vmxFiles[g.Config.Files.VmPathName] = &kept
-		guests.Unlock()
+		vmxMutex.Unlock()
 	}
 	return answer
 }
 
 func (f folder) RegisterVMTask(ctx *Context, r *types.RegisterVM_Task) soap.HasFault {
-	guests.Lock()
+	vmxMutex.Lock()
 	kept := vmxFiles[r.Path]
-	guests.Unlock()
+	vmxMutex.Unlock()
 	if kept != nil && r.Name != "" {
 		provideNVRAM(kept, r.Name)
 	}
@@ -225,9 +227,9 @@ func (f folder) RegisterVMTask(ctx *Context, r *types.RegisterVM_Task) soap.HasF
 	if !ok || kept == nil {
 		return answer
 	}
-	guests.Lock()
+	vmxMutex.Lock()
 	delete(vmxFiles, r.Path)
-	guests.Unlock()
+	vmxMutex.Unlock()
 	vm := Map.Get(ref).(*VirtualMachine)
 	vm.Config, vm.Guest, vm.Layout, vm.LayoutEx = kept.Config, kept.Guest, kept.Layout, kept.LayoutEx
 	vm.Storage, vm.Network, vm.Snapshot = kept.Storage, kept.Network, nil
