@@ -199,6 +199,34 @@ def test_another_server_has_other_uuids_and_addresses(vcenter: Vsphere) -> None:
         assert not ours & theirs
 
 
+def test_a_guest_moves_to_another_server_with_its_uuids(vcenter: Vsphere) -> None:
+    with simulated(Size(guests=1)) as other, session(vcenter) as here, session(other) as there:
+        guest = guest_named(here.content, "DC0_C1_RP0_VM6")
+        moved = vim.vm.ConfigSpec(
+            name=guest.name, uuid=guest.config.uuid, instanceUuid=guest.config.instanceUuid,
+            files=vim.vm.FileInfo(vmPathName=f"[LocalDS_0] moved/{guest.name}.vmx"),
+        )  # fmt: skip
+        target = guest_named(there.content, "DC0_C0_RP0_VM0")
+        created = succeeded(target.parent.CreateVM_Task(moved, target.resourcePool, None))
+        assert created.config.instanceUuid == guest.config.instanceUuid
+        assert created.config.uuid == guest.config.uuid
+
+
+def test_custom_attributes_survive_a_crash() -> None:
+    with simulated(Size(guests=1)) as server:
+        with session(server) as instance:
+            manager = instance.content.customFieldsManager
+            field = manager.AddCustomFieldDef("owner", vim.VirtualMachine, None, None)
+            manager.SetField(guest_named(instance.content, "DC0_C0_RP0_VM0"), field.key, "billing")
+            server.kill()
+            server.start()
+        with session(server) as instance:
+            (found,) = walk(instance.content, vim.VirtualMachine, "customValue").values()
+            assert [(each.key, each.value) for each in found["customValue"]] == [(field.key, "billing")]
+            other = instance.content.customFieldsManager.AddCustomFieldDef("cost", vim.VirtualMachine, None, None)
+            assert other.key != field.key
+
+
 def test_a_clone_has_an_address_of_its_own_and_leaves_its_source_alone(vcenter: Vsphere) -> None:
     with session(vcenter) as instance:
         guest = guest_named(instance.content, "DC0_C1_RP0_VM5")

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"fmt"
-	"hash/fnv"
 	"path"
 	"sort"
 
@@ -60,9 +59,9 @@ func furnishGuest(o *Options, vm *VirtualMachine, number int) {
 	vm.Config.Hardware.NumCPU, vm.Config.Hardware.MemoryMB = cpus, memory
 	vm.Summary.Config.NumCpu, vm.Summary.Config.MemorySizeMB = cpus, memory
 	vm.Config.GuestFullName, vm.Summary.Config.GuestFullName = "Debian GNU/Linux 12 (64-bit)", "Debian GNU/Linux 12 (64-bit)"
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(o.UUID))
-	mac := fmt.Sprintf("00:50:56:%02x:%02x:%02x", (hash.Sum32()&3)<<4|uint32(number)>>16&15, number>>8&255, number&255)
+	// Of the 22 bits that a vCenter chooses, 8 are the server's and 14 the guest's.
+	bits := (o.Number&255)<<14 | number&16383
+	mac := fmt.Sprintf("00:50:56:%02x:%02x:%02x", 128|bits>>16, bits>>8&255, bits&255)
 	address := fmt.Sprintf("10.%d.%d.%d", number>>16&255, number>>8&255, number&255)
 	for _, device := range vm.Config.Hardware.Device {
 		if nic, ok := device.(types.BaseVirtualEthernetCard); ok {

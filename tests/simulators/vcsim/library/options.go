@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Listen, Certificate, Key, User, PasswordFile, State, UUID, Version string
 	ESX, VSAN                                                          bool
+	Number                                                             int
 	IdleSeconds                                                        float64
 	model                                                              *Model
 	login                                                              *url.Userinfo
@@ -35,6 +36,7 @@ func ParseOptions() *Options {
 	flag.StringVar(&o.PasswordFile, "password-file", "", "file with the password")
 	flag.StringVar(&o.State, "state", "", "file that the inventory is loaded from if it exists, and saved to on command")
 	flag.StringVar(&o.UUID, "uuid", uuid.New().String(), "instance UUID of the server")
+	flag.IntVar(&o.Number, "number", 0, "of 0 to 255, which sets its MAC addresses apart from other servers'")
 	flag.StringVar(&o.Version, "version", "", "version that the server claims")
 	flag.BoolVar(&o.ESX, "esx", false, "a standalone ESXi host instead of a vCenter")
 	flag.BoolVar(&o.VSAN, "vsan", false, "the clusters have vSAN")
