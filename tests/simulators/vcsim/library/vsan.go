@@ -13,7 +13,7 @@ import (
 	vsan "github.com/vmware/govmomi/vsan/types"
 )
 
-// The vSAN service of a vCenter (/vsanHealth) and of a host (/vsan): health, space, resync and performance of clusters.
+// The vSAN service of a vCenter (/vsanHealth): health, space, resync and performance of clusters.
 // Written from the vendor's vSAN Management API reference; govmomi has the types and no simulator.
 // Vendor: VsanVcClusterHealthSystem, VsanSpaceReportSystem, VsanObjectSystem, VsanPerformanceManager.
 
