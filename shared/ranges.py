@@ -1,4 +1,4 @@
-"""A set of sequences as ascending, disjoint ranges: what is pending, taken or lost of an epoch.
+"""A set of sequences as ascending, disjoint ranges: what of an epoch is pending, lost, stored or missing.
 
 The one promise: the ranges stay merged, so that a backlog of a million frames costs a few integers.
 """

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from satellite.ranges import RangeSet
+from shared.ranges import RangeSet
 
 _OPERATIONS = st.lists(st.tuples(st.booleans(), st.integers(1, 60), st.integers(0, 12)), max_size=40)
 
