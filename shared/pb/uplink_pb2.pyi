@@ -21,7 +21,7 @@ LANE_LIVE: Lane
 LANE_BACKFILL: Lane
 
 class SatelliteMessage(_message.Message):
-    __slots__ = ("hello", "series", "frame", "dropped", "heartbeat", "action_update", "config_status", "deflated")
+    __slots__ = ("hello", "series", "frame", "dropped", "heartbeat", "action_update", "config_status", "produced", "deflated")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     SERIES_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class SatelliteMessage(_message.Message):
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
     ACTION_UPDATE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_STATUS_FIELD_NUMBER: _ClassVar[int]
+    PRODUCED_FIELD_NUMBER: _ClassVar[int]
     DEFLATED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     series: _telemetry_pb2.SeriesDefinitions
@@ -37,11 +38,12 @@ class SatelliteMessage(_message.Message):
     heartbeat: Heartbeat
     action_update: _actions_pb2.ActionUpdate
     config_status: ConfigStatus
+    produced: Produced
     deflated: bytes
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ..., deflated: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., series: _Optional[_Union[_telemetry_pb2.SeriesDefinitions, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., dropped: _Optional[_Union[Dropped, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., action_update: _Optional[_Union[_actions_pb2.ActionUpdate, _Mapping]] = ..., config_status: _Optional[_Union[ConfigStatus, _Mapping]] = ..., produced: _Optional[_Union[Produced, _Mapping]] = ..., deflated: _Optional[bytes] = ...) -> None: ...
 
 class MetaconsoleMessage(_message.Message):
-    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain", "backfill", "clock")
+    __slots__ = ("welcome", "ack", "credit", "config", "action", "drain", "backfill", "recall", "clock")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +51,7 @@ class MetaconsoleMessage(_message.Message):
     ACTION_FIELD_NUMBER: _ClassVar[int]
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     BACKFILL_FIELD_NUMBER: _ClassVar[int]
+    RECALL_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
@@ -57,8 +60,9 @@ class MetaconsoleMessage(_message.Message):
     action: _actions_pb2.ActionRequest
     drain: Drain
     backfill: BackfillBudget
+    recall: Recall
     clock: ClockAnswer
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., backfill: _Optional[_Union[BackfillBudget, _Mapping]] = ..., clock: _Optional[_Union[ClockAnswer, _Mapping]] = ...) -> None: ...
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., config: _Optional[_Union[Config, _Mapping]] = ..., action: _Optional[_Union[_actions_pb2.ActionRequest, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ..., backfill: _Optional[_Union[BackfillBudget, _Mapping]] = ..., recall: _Optional[_Union[Recall, _Mapping]] = ..., clock: _Optional[_Union[ClockAnswer, _Mapping]] = ...) -> None: ...
 
 class SequenceRange(_message.Message):
     __slots__ = ("first", "last")
@@ -355,3 +359,49 @@ class Drain(_message.Message):
     reason: str
     reconnect_after_ms: int
     def __init__(self, reason: _Optional[str] = ..., reconnect_after_ms: _Optional[int] = ...) -> None: ...
+
+class ProducedRange(_message.Message):
+    __slots__ = ("first", "last", "samples", "uncounted", "from_ms", "to_ms")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    UNCOUNTED_FIELD_NUMBER: _ClassVar[int]
+    FROM_MS_FIELD_NUMBER: _ClassVar[int]
+    TO_MS_FIELD_NUMBER: _ClassVar[int]
+    first: int
+    last: int
+    samples: int
+    uncounted: int
+    from_ms: int
+    to_ms: int
+    def __init__(self, first: _Optional[int] = ..., last: _Optional[int] = ..., samples: _Optional[int] = ..., uncounted: _Optional[int] = ..., from_ms: _Optional[int] = ..., to_ms: _Optional[int] = ...) -> None: ...
+
+class EpochProduced(_message.Message):
+    __slots__ = ("epoch", "ranges")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    ranges: _containers.RepeatedCompositeFieldContainer[ProducedRange]
+    def __init__(self, epoch: _Optional[bytes] = ..., ranges: _Optional[_Iterable[_Union[ProducedRange, _Mapping]]] = ...) -> None: ...
+
+class Produced(_message.Message):
+    __slots__ = ("epochs", "complete")
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochProduced]
+    complete: bool
+    def __init__(self, epochs: _Optional[_Iterable[_Union[EpochProduced, _Mapping]]] = ..., complete: bool = ...) -> None: ...
+
+class EpochRanges(_message.Message):
+    __slots__ = ("epoch", "ranges")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    RANGES_FIELD_NUMBER: _ClassVar[int]
+    epoch: bytes
+    ranges: _containers.RepeatedCompositeFieldContainer[SequenceRange]
+    def __init__(self, epoch: _Optional[bytes] = ..., ranges: _Optional[_Iterable[_Union[SequenceRange, _Mapping]]] = ...) -> None: ...
+
+class Recall(_message.Message):
+    __slots__ = ("epochs",)
+    EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    epochs: _containers.RepeatedCompositeFieldContainer[EpochRanges]
+    def __init__(self, epochs: _Optional[_Iterable[_Union[EpochRanges, _Mapping]]] = ...) -> None: ...
