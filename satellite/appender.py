@@ -34,6 +34,7 @@ class _Append:
     type: RecordType
     time_ms: int
     payload: bytes
+    samples: int
     done: "asyncio.Future[int]"
 
 
@@ -46,9 +47,9 @@ class Appender:
         files: SpoolFiles,
         room: SpoolRoom,
         now_ms: Callable[[], int],
-        appended: Callable[[int, bytes], None],
+        appended: Callable[[Record, bytes, int], None],
     ) -> None:
-        """Call appended with sequence and payload of each frame that is on the disk, before anybody sees it."""
+        """Call appended with record, payload and samples of each frame that is on the disk, before anybody sees it."""
         self.broken: str | None = None
         self._epoch, self._room, self._now_ms, self._appended = epoch, room, now_ms, appended
         self._writer = EpochWriter(epoch, files)
@@ -57,11 +58,11 @@ class Appender:
         self._flush: asyncio.Task[None] | None = None
         self._defining = asyncio.Lock()
 
-    async def append(self, kind: RecordType, payload: bytes) -> int:
-        """Append a frame and return its sequence. Raises SpoolError."""
+    async def append(self, kind: RecordType, payload: bytes, samples: int) -> int:
+        """Append a frame of so many samples and return its sequence. Raises SpoolError."""
         self._check()
         loop = asyncio.get_running_loop()
-        entry = _Append(kind, self._now_ms(), payload, loop.create_future())
+        entry = _Append(kind, self._now_ms(), payload, samples, loop.create_future())
         self._waiting.append(entry)
         if self._flush is None or self._flush.done():
             self._flush = loop.create_task(self._flush_all(), name="spool flush")
@@ -121,7 +122,7 @@ class Appender:
             epoch.segments.append(segment)
         for record, entry in zip(written, group, strict=True):
             segment.publish(record)
-            self._appended(record.sequence, entry.payload)
+            self._appended(record, entry.payload, entry.samples)
             if not entry.done.done():
                 entry.done.set_result(record.sequence)
         epoch.pending.add(written[0].sequence, written[-1].sequence)

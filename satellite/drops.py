@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
-from satellite.ranges import RangeSet
 from satellite.records import FILE_MAGIC, RecordType, pack, scan
-from shared.batches import samples_of
-from shared.pb import uplink_pb2
+from satellite.tallies import count_in
 from shared.pb.telemetry_pb2 import GAP_REASON_DROPPED, GAP_REASON_ERROR, GapReason
+from shared.ranges import RangeSet
 
 NAME: Final = "dropped"
 MOST: Final = 4096  # entries of an epoch; above that the oldest are joined
@@ -68,7 +65,7 @@ def entries(frames: Iterable[Frame], handed: RangeSet) -> list[Drop]:
     drops: list[Drop] = []
     alone = True
     for frame in frames:
-        one = Drop(frame.sequence, frame.sequence, frame.time_ms, frame.time_ms, _samples(frame.payload))
+        one = Drop(frame.sequence, frame.sequence, frame.time_ms, frame.time_ms, count_in(frame.payload or b""))
         was_alone, alone = alone, frame.sequence in handed
         if drops and not alone and not was_alone and drops[-1].last + 1 == frame.sequence:
             drops[-1] = _joined(drops[-1], one)
@@ -127,11 +124,3 @@ def of_file(data: bytes) -> list[Drop] | None:
 def _joined(one: Drop, other: Drop) -> Drop:
     span = min(one.from_ms, other.from_ms), max(one.to_ms, other.to_ms)
     return Drop(one.first, other.last, *span, one.samples + other.samples)
-
-
-def _samples(payload: bytes | None) -> int:
-    try:
-        batch = uplink_pb2.Frame.FromString(payload or b"").batch
-    except DecodeError:
-        return 0
-    return sum(samples_of(block, batch.times.count) for block in batch.blocks)

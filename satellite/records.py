@@ -29,6 +29,7 @@ class RecordType(IntEnum):
     DEFINITIONS = 5  # only in the file `definitions`; its sequence is the first series id
     TAKEN = 6  # only in the file `taken`; its sequence is 0
     DROPPED = 7  # only in the file `dropped`; its sequence is 0
+    PRODUCED = 8  # only in the file `produced`; its sequence is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def parse(data: bytes, offset: int) -> Record | None:
         return None
     mark, length, checksum, sequence, time_ms, kind = _HEAD.unpack_from(data, offset)
     end = offset + HEAD_BYTES + length
-    if mark != MARK or length > PAYLOAD_LIMIT or end > len(data) or not RecordType.BATCH <= kind <= RecordType.DROPPED:
+    if mark != MARK or length > PAYLOAD_LIMIT or end > len(data) or not RecordType.BATCH <= kind <= RecordType.PRODUCED:
         return None
     if checksum != _checksum(length, sequence, time_ms, kind, data[offset + HEAD_BYTES : end]):
         return None

@@ -19,6 +19,7 @@ from satellite.clock import Clock, stamp
 from satellite.deflating import SINCE, deflated
 from satellite.lanes import Lanes
 from satellite.metaconsole_clock import MetaconsoleClock
+from satellite.reconciler import ANSWERED_SINCE, Reconciler
 from satellite.spool import Spool
 from satellite.spool_epoch import SpoolEpoch
 from shared import __version__
@@ -74,6 +75,7 @@ class Session:
         clock: Clock,
         backfill: Backfill,
         told_reasons: set[str],
+        reconciler: Reconciler | None = None,
     ) -> None:
         self.refused = 0
         self.welcomed = False
@@ -85,6 +87,7 @@ class Session:
         self._spool, self._state, self._heartbeat, self._clock = spool, state, heartbeat, clock
         self._backfill = backfill
         self._told_reasons = told_reasons
+        self._reconciler = reconciler
         self._call: Any = None
         self._writing = asyncio.Lock()
         self._deflates = False
@@ -116,7 +119,7 @@ class Session:
             self.metaconsole_clock.welcomed(greeted.monotonic_ns, first.welcome.now_ms)
             await self._take_welcome(first.welcome)
             await self._write_heartbeat()  # before any frame: what it says of the clock holds for them
-            await first_of(self._receive(), self._send(), self._beat())
+            await first_of(self._receive(), self._send(), self._beat(), self._reconcile())
         finally:
             self._call.cancel()
 
@@ -155,6 +158,8 @@ class Session:
         if why := why_refused(PROTOCOL, (welcome.protocol_major, welcome.protocol_minor)):
             raise SessionEndedError(why)
         self._deflates = (welcome.protocol_major, welcome.protocol_minor) >= SINCE
+        if (welcome.protocol_major, welcome.protocol_minor) < ANSWERED_SINCE:
+            self._reconciler = None
         await self._follow_incarnation(welcome.incarnation)
         await self._renew_retired({state.epoch for state in welcome.epochs if state.retired})
         for state in welcome.epochs:
@@ -262,9 +267,6 @@ class Session:
                 number = (epoch.id, loss.drop.first, loss.drop.last)
                 if number in self._declared:
                     continue
-                while self._credit < 1:
-                    await self._rest()
-                self._credit -= 1
                 self._declared.add(number)
                 dropped = uplink_pb2.Dropped(
                     epoch=epoch.id,
@@ -274,7 +276,21 @@ class Session:
                     reason=loss.reason,
                     samples=loss.drop.samples,
                 )
-                await self._write(uplink_pb2.SatelliteMessage(dropped=dropped))
+                await self._declare(dropped)
+
+    async def _declare(self, dropped: uplink_pb2.Dropped) -> None:
+        while self._credit < 1:
+            await self._rest()
+        self._credit -= 1
+        await self._write(uplink_pb2.SatelliteMessage(dropped=dropped))
+
+    async def _reconcile(self) -> None:
+        if self._reconciler is None:
+            await asyncio.Event().wait()
+            return
+        again = await self._reconciler.run(self._write, self._declare, self._state.incarnation)
+        why = f"the metaconsole lacks {again} frames that it had acknowledged: they are offered again"
+        raise SessionEndedError(why, expected=True, reconnect_after=0.0)
 
     async def _finish(self, drain: uplink_pb2.Drain) -> None:
         try:
@@ -339,6 +355,8 @@ class Session:
                 told = message.backfill
                 self._backfill.budget = Budget(told.kbit_per_second, told.from_minute % 1440, told.to_minute % 1440)
                 self._spool.changed.set()
+            elif kind == "recall" and self._reconciler is not None:
+                self._reconciler.answer(message.recall)
             elif kind == "drain":
                 self._drain = message.drain
                 self._drain.reason = f"the metaconsole asked to reconnect: {message.drain.reason[:200]}"

@@ -18,11 +18,13 @@ from satellite.appender import Appender
 from satellite.ballast import Ballast
 from satellite.bounds import DEFAULT, Bounds, default_bytes
 from satellite.disk import advice, free_bytes
-from satellite.records import PAYLOAD_LIMIT, RecordType
+from satellite.records import PAYLOAD_LIMIT, Record, RecordType
+from satellite.segments import segment_name
 from satellite.spool_epoch import SpoolEpoch
 from satellite.spool_errors import SpoolError
 from satellite.spool_files import SpoolFiles
 from satellite.spool_room import SpoolRoom
+from satellite.tallies import Tallies, count_samples
 from shared.failpoints import failpoint
 from shared.pb import telemetry_pb2 as pb
 from shared.pb import uplink_pb2
@@ -71,6 +73,7 @@ class Spool:
         self.loaded = asyncio.Event()  # what earlier runs left is read
         self.produced = 0
         self._damaged = 0  # frames that could not be read again
+        self.recalled = 0  # times that frames which were acknowledged became lost again
         self._now_ms = now_ms
         self.files = files or SpoolFiles()  # on a full disk they go on writing small files, with the ballast's room
         self._folder = state / "spool"
@@ -111,7 +114,7 @@ class Spool:
         payload = frame.SerializeToString()
         if len(payload) > FRAME_BYTES:
             raise ValueError(f"a frame has at most {FRAME_BYTES} bytes, this {content} has {len(payload)}")
-        sequence = await self._appender.append(_TYPES[content], payload)
+        sequence = await self._appender.append(_TYPES[content], payload, count_samples(frame))
         frame.epoch, frame.sequence = self.current.id, sequence
         failpoint("spool.append.after")
         return sequence
@@ -121,8 +124,9 @@ class Spool:
         await self._appender.define(definitions)
         self.changed.set()
 
-    def _appended(self, sequence: int, payload: bytes) -> None:
-        self._fresh[sequence] = payload
+    def _appended(self, record: Record, payload: bytes, samples: int) -> None:
+        self.tallies.add(self.current.id, record.sequence, record.time_ms, samples)
+        self._fresh[record.sequence] = payload
         self._fresh_bytes += len(payload)
         while self._fresh_bytes > _FRESH_BYTES:
             self._fresh_bytes -= len(self._fresh.pop(next(iter(self._fresh))))
@@ -186,6 +190,10 @@ class Spool:
         order = epoch.folder.name.partition("-")[0]
         _log.warning("epoch %s goes on as %s: the metaconsole retired it", epoch.id.hex(), fresh.hex())
         async with self._room.lock:  # nobody else uses the folder's old name meanwhile
+            # What the old number says of was delivered under it in part; under the new one, what comes from now on.
+            self.tallies.forget(epoch.id)
+            self.tallies.begin(fresh, epoch.next_sequence)
+            await self._room.keep_tallies()
             await self._appender.move(epoch, self._folder / f"{order}-{fresh.hex()}", fresh)
         self.changed.set()
 
@@ -216,7 +224,7 @@ class Spool:
     @property
     def losses(self) -> int:
         """A number that rises whenever there is more to declare as lost."""
-        return self._damaged + self._room.dropped_frames
+        return self._damaged + self.recalled + self._room.dropped_frames
 
     async def sweep(self) -> None:
         """Keep what was acknowledged, remove what is out of its time and its bound. Raises OSError."""
@@ -261,20 +269,28 @@ class Spool:
         self._forgets = False
         own = spool_opening.size_of(self._folder) + ballast.held()
         bound = bounds.bytes or default_bytes(free_bytes(state) + own)
+        self.tallies = Tallies(state / "produced", self.files, self._now_ms)
+        self.tallies.begin(epoch)
         clocks = (self._now_ms, monotonic)
-        self._room: SpoolRoom = SpoolRoom(self._epochs, self.files, ballast, bounds, bound, self.changed, *clocks)
+        found = (self._epochs, self.tallies, self.files, ballast)
+        self._room: SpoolRoom = SpoolRoom(*found, bounds, bound, self.changed, *clocks)
 
     def _load_next(self) -> SpoolEpoch | None:
         if not self._unread:
             return None
         path, number = self._unread.pop(0)
         epoch = SpoolEpoch(path, number, self.files)
+        epoch.counted = self.tallies.through(number)
+        if epoch.counted is None and (path / segment_name(1)).exists():
+            epoch.counted = 0  # nothing of it has gone yet, so that all of it can be counted
         epoch.load(self._quarantine)
         return epoch
 
     def _take_in(self, epoch: SpoolEpoch) -> None:
         if self._forgets:
             epoch.forget_taken()
+        self.tallies.take_in(epoch.id, epoch.uncounted, epoch.next_sequence - 1)
+        epoch.uncounted = []
         self._epochs.insert(len(self._epochs) - 1, epoch)
         self.changed.set()
 

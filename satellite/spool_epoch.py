@@ -14,10 +14,11 @@ from satellite import drops
 from satellite.definitions import Definitions
 from satellite.disk import is_full
 from satellite.drops import Drop, Loss
-from satellite.ranges import RangeSet
 from satellite.records import FILE_MAGIC, RecordType, pack, scan
 from satellite.segments import SUFFIX, Segment
 from satellite.spool_files import SpoolFiles
+from satellite.tallies import count_in
+from shared.ranges import RangeSet
 
 _log = logging.getLogger(__name__)
 _TAKEN: Final = "taken"
@@ -39,6 +40,10 @@ class SpoolEpoch:
         self.handed = RangeSet()  # given to a session and not acknowledged: the metaconsole may have them
         self.leaving = RangeSet()  # about to be dropped: given to nobody any more
         self.segments: list[Segment] = []
+        self.counted: int | None = (
+            None  # the tallies have it up to this sequence; None: they have nothing to do with it
+        )
+        self.uncounted: list[tuple[int, int, int]] = []  # sequence, when spooled, samples: what no tally has yet
         self.definitions = Definitions(folder, files)
         self._files = files
 
@@ -83,6 +88,8 @@ class SpoolEpoch:
         for record in found.records:
             if record.sequence > max(highest, segment.last):
                 segment.publish(record)
+                if self.counted is not None and record.sequence > self.counted:
+                    self.uncounted.append((record.sequence, record.time_ms, count_in(data[record.payload])))
         if segment.sequences:
             self.segments.append(segment)
         if (found.damaged and found.records) or (torn and not newest):

@@ -12,11 +12,12 @@ from typing import Final, TypeVar
 
 from satellite.ballast import Ballast
 from satellite.bounds import Bounds
-from satellite.ranges import RangeSet
 from satellite.segments import Segment
 from satellite.spool_epoch import SpoolEpoch
 from satellite.spool_files import SpoolFiles
+from satellite.tallies import Tallies
 from shared.failpoints import failpoint
+from shared.ranges import RangeSet
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class SpoolRoom:
     def __init__(
         self,
         epochs: list[SpoolEpoch],
+        tallies: Tallies,
         files: SpoolFiles,
         ballast: Ballast,
         bounds: Bounds,
@@ -52,7 +54,8 @@ class SpoolRoom:
         self.dropped_frames = 0
         self.dropped_samples = 0
         self._changed = changed
-        self._epochs, self._files, self._ballast, self._bounds = epochs, files, ballast, bounds
+        self._epochs, self._tallies = epochs, tallies
+        self._files, self._ballast, self._bounds = files, ballast, bounds
         self._now_ms, self._monotonic = now_ms, monotonic
         self._began, self._began_ms = monotonic(), now_ms()
         self._resigned_until = 0.0
@@ -197,10 +200,18 @@ class SpoolRoom:
         failpoint("spool.drop.after")
         await self._remove_empty(epoch)
 
+    async def keep_tallies(self) -> None:
+        """Write what was produced; durable on return. Raises OSError."""
+        content, through = self._tallies.content()
+        await asyncio.to_thread(self._tallies.store, content)
+        self._tallies.stored(through)
+
     async def _keep_taken(self, epoch: SpoolEpoch) -> None:
         # What was taken is kept before a segment goes: a sequence that is in neither would be a lost one.
         # And first the time from which on its segments are kept, or a crash between the two would lose it.
         closed = epoch.segments[:-1] if self._writing and epoch is self._epochs[-1] else epoch.segments
+        if closed and self._tallies.lacks(epoch.id, closed[-1].last):
+            await self.keep_tallies()
         content, now_ms = epoch.taken_bytes(), self._now_ms()
         fresh = []
         for segment in closed:

@@ -19,6 +19,7 @@ from satellite.backfill import Backfill
 from satellite.channels import ChannelFactory
 from satellite.clock import Clock
 from satellite.metaconsole_clock import MetaconsoleClock
+from satellite.reconciler import Reconciler
 from satellite.session import Session, SessionEndedError
 from satellite.spool import Spool
 from satellite.spool_files import SpoolFiles
@@ -101,6 +102,7 @@ class Uplink:
         self._told_reasons: set[str] = set()
         self._session: Session | None = None
         self.metaconsole_clock = MetaconsoleClock(clock)
+        self._reconciler = Reconciler(spool, clock)
 
     def move(self, reason: str) -> None:
         """Go on over a new channel, once what is under way is answered; the certificate is read again for it."""
@@ -129,7 +131,7 @@ class Uplink:
 
     async def _try(self, address: str) -> tuple[bool, float | None]:
         """Return whether the metaconsole welcomed us, and when it asked to come back (seconds, None: it did not)."""
-        told = (self._callbacks.heartbeat, self._clock, self.backfill, self._told_reasons)
+        told = (self._callbacks.heartbeat, self._clock, self.backfill, self._told_reasons, self._reconciler)
         session = Session(self._spool, self._state, *told)
         session.on_welcome = lambda: self._welcomed(address)
         session.on_renew = self._callbacks.renew

@@ -512,7 +512,7 @@ def test_a_drop_is_on_the_disk_before_its_segment_goes(tmp_path: Path, clock: Cl
     async def scenario() -> None:
         async with opened(tmp_path, clock, bounds(frames=2), Noting()) as spool:
             await append(spool, 1, 2, 3)
-            assert order == ["taken", "dropped", f"{1:020d}.segment"]
+            assert order == ["produced", "taken", "dropped", f"{1:020d}.segment"]
 
     asyncio.run(scenario())
 
