@@ -18,6 +18,11 @@ from shared.batches import MESSAGE_BYTES
 from shared.pb import telemetry_pb2, uplink_pb2
 
 SEQUENCES: Final = 2**62  # numbers end before this one
+_DROPPED: Final = "the satellite dropped {frames} frames with {samples} samples"
+_GONE: Final = (
+    "{frames} frames with about {samples} samples were delivered once, are missing in the database, and the satellite "
+    "holds them no more"
+)
 
 
 class ProtocolError(Exception):
@@ -67,8 +72,13 @@ def refuse(frame: CheckedFrame, reason: str, detail: str, now_ms: int) -> Checke
     return CheckedFrame(*place, row, refusal, frame.clock_offset_ms)
 
 
-def check_dropped(dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, window: Window) -> CheckedFrame:
-    """Return a dropped range as taken numbers and a gap; raises ProtocolError for numbers that can't be."""
+def check_dropped(
+    dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, window: Window, *, recalled: bool = False
+) -> CheckedFrame:
+    """Return a dropped range as taken numbers and a gap; raises ProtocolError for numbers that can't be.
+
+    What was recalled had been delivered once.
+    """
     first, last = dropped.range.first, dropped.range.last
     if not 1 <= first <= last < SEQUENCES:
         raise ProtocolError(f"dropped range {first} to {last} is not within 1 to 2^62 - 1")
@@ -77,11 +87,13 @@ def check_dropped(dropped: uplink_pb2.Dropped, sender: Sender, epoch: UUID, wind
         from_ms=dropped.from_ms if inside else window.now,
         to_ms=dropped.to_ms if inside else window.now,
         reason=dropped.reason or telemetry_pb2.GAP_REASON_DROPPED,
-        detail=f"the satellite dropped {last - first + 1} frames with {dropped.samples} samples",
+        detail=(_GONE if recalled else _DROPPED).format(frames=last - first + 1, samples=dropped.samples),
     )
     if gap.reason not in telemetry_pb2.GapReason.values():
         gap.reason = telemetry_pb2.GAP_REASON_DROPPED
-    return CheckedFrame(sender, epoch, first, last, 0, _row_of_gap(gap, None))
+    gone = recalled and gap.reason == telemetry_pb2.GAP_REASON_ERROR  # else the satellite knows better why
+    declared = "gone" if gone else telemetry_pb2.GapReason.Name(gap.reason).removeprefix("GAP_REASON_").lower()
+    return CheckedFrame(sender, epoch, first, last, 0, _row_of_gap(gap, None), declared=declared)
 
 
 def _check(frame: uplink_pb2.Frame, size: int, series: SeriesMap, known: Known, window: Window) -> LogRow:

@@ -28,6 +28,7 @@ from metaconsole.gateway.inflating import INLINE_BYTES as INFLATE_INLINE_BYTES
 from metaconsole.gateway.inflating import inflated
 from metaconsole.gateway.liveness import Liveness, heartbeat_values
 from metaconsole.gateway.outage import Outage
+from metaconsole.gateway.reconciliation import Reconciliation
 from metaconsole.gateway.refused import plain
 from metaconsole.gateway.satellite_clock import SatelliteClock
 from metaconsole.gateway.series_map import SeriesMap
@@ -120,6 +121,8 @@ class Session:
         self._seen: Seen | None = None
         self._clock = SatelliteClock()
         self._drain: uplink_pb2.Drain | None = None
+        self._reconciliation = Reconciliation(identity, services.database, services.outage)
+        self._recall: uplink_pb2.Recall | None = None
 
     def __str__(self) -> str:
         return f"session {self.number} of satellite {self.name} from {self._peer}"
@@ -220,9 +223,9 @@ class Session:
             case "frame":
                 await self._take_frame(message.frame)
             case "dropped":
-                epoch = self._epoch(message.dropped.epoch)
-                window = self._window(self._clock.now().offset_ms)
-                await self._submit(check_dropped(message.dropped, self._sender, epoch, window))
+                await self._take_dropped(message.dropped)
+            case "produced":
+                await self._take_produced(message.produced)
             case "series":
                 await self._define(message.series)
             case "heartbeat":
@@ -251,6 +254,16 @@ class Session:
             loop = asyncio.get_running_loop()
             checked = await loop.run_in_executor(self._services.threads, check_frame, *arguments)
         await self._submit(checked)
+
+    async def _take_dropped(self, dropped: uplink_pb2.Dropped) -> None:
+        recalled = self._reconciliation.has_asked(dropped.epoch, dropped.range)  # also of epochs that are not offered
+        epoch = epoch_of(dropped.epoch) if recalled else self._epoch(dropped.epoch)
+        window = self._window(self._clock.now().offset_ms)
+        await self._submit(check_dropped(dropped, self._sender, epoch, window, recalled=recalled))
+
+    async def _take_produced(self, part: uplink_pb2.Produced) -> None:
+        self._recall = await self._reconciliation.take(part, self.name) or self._recall
+        self._wake.set()
 
     async def _submit(self, frame: CheckedFrame) -> None:
         self._holes.add(frame.epoch, frame.first, frame.last)
@@ -332,6 +345,9 @@ class Session:
                 await self._send(uplink_pb2.MetaconsoleMessage(clock=answer))
             await self._wake.wait()
             self._wake.clear()
+            if self._recall is not None:
+                recall, self._recall = self._recall, None
+                await self._send(uplink_pb2.MetaconsoleMessage(recall=recall))
             if self._drain is not None:
                 drain, self._drain = self._drain, None
                 await self._send(uplink_pb2.MetaconsoleMessage(drain=drain))

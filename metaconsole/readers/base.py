@@ -64,12 +64,16 @@ class Follower(ABC):
         wanted = [entry for entry in entries if entry.kind in self.kinds]
         if wanted:
             await self.process(connection, wanted)
+        await self.passed(connection, entries)
         await advance(connection, self.name, position, entries[-1].ordinal, entries[-1].received_at)
         return len(entries)
 
     @abstractmethod
     async def process(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         """Put out the rows of one satellite, in order, inside the transaction that moves the position."""
+
+    async def passed(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:  # noqa: B027
+        """Need nothing of rows as such, whatever their kind; in the same transaction."""
 
     async def caught_up(self, connection: AsyncConnection) -> None:  # noqa: B027  # most need nothing
         """Need nothing after the last row."""

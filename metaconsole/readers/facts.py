@@ -1,4 +1,4 @@
-"""The reader that turns what satellites tell into rows: inventory, events and gaps."""
+"""The reader that turns what satellites tell into rows: inventory, events and gaps. It counts all rows as well."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from metaconsole.store.facts import insert_events, insert_gaps
 from metaconsole.store.frames import LogKind
 from metaconsole.store.inventory import apply_inventory
 from metaconsole.store.positions import Entry
+from metaconsole.store.tallies import count
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
 
 
@@ -16,6 +17,10 @@ class FactsReader(Follower):
 
     name = "facts"
     kinds = frozenset({LogKind.INVENTORY, LogKind.EVENTS, LogKind.GAPS})
+
+    async def passed(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+        """Count every row."""
+        await count(connection, entries)
 
     async def process(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         """Write the facts of each row."""

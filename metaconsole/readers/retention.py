@@ -12,6 +12,7 @@ from metaconsole.store.retention import drop_expired, drop_merged_parts, drop_re
 from metaconsole.store.retention_rows import delete_facts, delete_samples, sites
 from metaconsole.store.retention_series import forget_series
 from metaconsole.store.stats_days import note_sizes
+from metaconsole.store.tallies import forget
 
 LOOK_SECONDS: Final = 600.0
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ async def look(connection: AsyncConnection, now: datetime, *, sweep: bool) -> No
         before = now - timedelta(days=rules.longest("raw"))
         for site_id in await sites(connection):
             deleted += await forget_series(connection, site_id, before)
+        await forget(connection)
     await note_sizes(connection, today)
     if dropped or deleted:
         _log.info(

@@ -76,6 +76,12 @@ class CheckedFrame:
     row: LogRow
     refusal: Refusal | None = None
     clock_offset_ms: int | None = None  # of the clock that stamped it, ahead of the metaconsole's; None: not known
+    declared: str = ""  # why its satellite lost it
+
+    @property
+    def lost(self) -> str:
+        """Why what was sent under these numbers is not stored; empty where it is."""
+        return f"refused: {self.refusal.reason}" if self.refusal else self.declared
 
     @property
     def size(self) -> int:

@@ -21,6 +21,7 @@ _PLACE_TYPES: Final = ("int8", "uuid", "int8", "timestamptz", "uuid", "int8", "i
 _ROW_TYPES: Final = (
     "int2", "int8", "text", "int8", "int8", "int8", "int8", "int8[]", "int8[]", "bytea", "bytea", "int8",
 )  # fmt: skip
+_END_TYPES: Final = ("int8", "text")
 _Satellite: TypeAlias = tuple[int, UUID]
 
 
@@ -93,7 +94,7 @@ async def _store(
     }
     await connection.execute(_SQL["settle"], {**_ranges(frames), **new_heads})
     async with connection.cursor().copy(_SQL["copy"]) as copy:
-        copy.set_types((*_PLACE_TYPES, *_ROW_TYPES))
+        copy.set_types((*_PLACE_TYPES, *_ROW_TYPES, *_END_TYPES))
         for row in rows:
             await copy.write_row(row)
     if refused := [frame for frame in frames if frame.refusal is not None]:
@@ -104,7 +105,8 @@ def _row(frame: CheckedFrame, ordinal: int, received_at: datetime) -> tuple[Any,
     sender, row = frame.sender, frame.row
     place = (sender.site_id, sender.satellite_id, ordinal, received_at, frame.epoch, frame.first, frame.lane)
     what = (int(row.kind), row.source_id, row.plan, row.interval_ms, row.first_ms, row.last_ms, row.samples)
-    return (*place, *what, list(row.metrics), list(row.offsets), row.times, row.payload, frame.clock_offset_ms)
+    end = (frame.last if frame.last > frame.first else None, frame.lost or None)
+    return (*place, *what, list(row.metrics), list(row.offsets), row.times, row.payload, frame.clock_offset_ms, *end)
 
 
 async def _quarantine(connection: AsyncConnection, frames: Sequence[CheckedFrame]) -> None:

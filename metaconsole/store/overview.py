@@ -68,6 +68,10 @@ class SatelliteRow:
     clock_since: int | None
     heartbeat: dict[str, Any]
     readers: list[dict[str, Any]]
+    reconciled: int | None = None
+    reconciled_samples: int = 0
+    missing_frames: int = 0
+    lost_frames: int = 0
 
     def is_seen(self, now_ms: int) -> bool:
         """Return whether its heartbeats arrive."""

@@ -20,6 +20,7 @@ TIERS: Final = {
     ),
     "other": (
         "deployment", "schema_migration", "satellite_liveness", "reader_position", "retention", "storage_day",
+        "tally", "produced", "difference",
     ),
 }  # fmt: skip
 _TIER_OF: Final = {table: tier for tier, tables in TIERS.items() for table in tables}

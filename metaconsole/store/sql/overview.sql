@@ -24,6 +24,11 @@ SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
        coalesce(l.clock_offset_ms, 0) AS clock_offset_ms, l.clock_uncertainty_ms,
        coalesce(l.clock_state, 'ok') AS clock_state,
        (extract(epoch FROM l.clock_since) * 1000)::bigint AS clock_since, coalesce(l.heartbeat, '{}') AS heartbeat,
+       (extract(epoch FROM s.reconciled_at) * 1000)::bigint AS reconciled, s.reconciled_samples, s.missing_frames,
+       (SELECT coalesce(sum(upper(part) - lower(part)), 0)::bigint
+        FROM tally t CROSS JOIN LATERAL unnest(t.ranges) AS part
+        WHERE t.site_id = s.site_id AND t.satellite_id = s.satellite_id AND t.reason <> ''
+          AND t.counted_at > now() - interval '35 days') AS lost_frames,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reader', p.reader, 'ordinal', p.ordinal,
                                                      'behind', greatest(s.head - p.ordinal, 0)) ORDER BY p.reader)
                  FROM reader_position p WHERE p.site_id = s.site_id AND p.satellite_id = s.satellite_id), '[]') AS readers
