@@ -79,6 +79,11 @@ class Satellite(Shape):
     lag_ms: int = Field(description="how long its oldest unsent frame had waited at its last heartbeat")
     frames_produced: int
     frames_refused: int
+    reconciled: Milliseconds | None = Field(
+        description="when what it produced was last compared with what is stored; null for never"
+    )
+    reconciled_samples: int = Field(description="in all that it told then")
+    missing_frames: int = Field(description="of the last 35 days, refused and dropped ones among them")
     rss_bytes: float
     cpu_seconds: float
     readers: list[ReaderPosition]
