@@ -103,7 +103,7 @@ class LiveView:
 
 
 _AHEAD_MS: Final = 5_000  # of the metaconsole's clock: no clock that is right stamps this
-_NOW_MS: Final = 60_000  # what has come so soon after its time is of now, and no backlog
+_NOW_MS: Final = 60_000  # what is older is a backlog, and not of now
 
 
 class LiveWriter:
@@ -115,13 +115,10 @@ class LiveWriter:
         self._number = 0
         self._file = self._create(FIRST_CAPACITY)
 
-    def update(
-        self, series_ids: I64, times: I64, values: F64, interval_ms: int, received_ms: int | None = None
-    ) -> None:
+    def update(self, series_ids: I64, times: I64, values: F64, interval_ms: int, now_ms: int | None = None) -> None:
         """Take the newest value of each series, each standing once: the later time wins, then the larger value.
 
-        With received_ms, when these came, a time that lies ahead of that gives way to one of that moment: the clock
-        that stamped it was fast and has been set back.
+        A time that lies ahead of now_ms gives way to one of now: the clock that stamped it was fast and was set back.
         """
         if not len(series_ids):
             return
@@ -129,8 +126,8 @@ class LiveWriter:
         file = self._file
         known = file.times[series_ids]
         newer = (times > known) | ((times == known) & (values > file.values[series_ids]))
-        if received_ms is not None:
-            newer |= (known > received_ms + _AHEAD_MS) & (times > received_ms - _NOW_MS)
+        if now_ms is not None:
+            newer |= (known > now_ms + _AHEAD_MS) & (times > now_ms - _NOW_MS)
         ids = series_ids[newer]
         file.header[_GENERATION] += 1
         file.values[ids] = values[newer]

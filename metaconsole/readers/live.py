@@ -54,8 +54,10 @@ class LiveReader(Follower):
     async def process(self, connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         """Take the values of each batch, and tell the web, at most every 250 ms."""
         newest: dict[_Layout, int] = {}
+        # Not when a row was received: rows are read late, in any order, and again.
+        now_ms = time.time_ns() // 1_000_000
         for entry in reversed(entries):  # whatever the order, the newest value stays
-            self._apply(entry, newest)
+            self._apply(entry, newest, now_ms)
         self._changed = True
         # Inside the position's transaction: a subscriber hears of it when the position has moved.
         await self._notify(connection)
@@ -73,11 +75,11 @@ class LiveReader(Follower):
             self._changed, self._notified = False, now
             await notify_live(connection)
 
-    def _apply(self, entry: Entry, newest: dict[_Layout, int]) -> None:
+    def _apply(self, entry: Entry, newest: dict[_Layout, int], now_ms: int) -> None:
         """Take an entry's values; what newest knows a later instant of, for the same series, need not be decoded."""
         column = telemetry_pb2.Column.FromString(entry.times)
         instants = decode_i64(column, column.count)
-        last, received_ms = int(instants[-1]), int(entry.received_at.timestamp() * 1000)
+        last = int(instants[-1])
         for begin, end in pairwise(entry.offsets):
             if entry.payload[begin] != FORMAT_VERSION:
                 raise ValueError(f"block format {entry.payload[begin]} is not known here: upgrade the readers")
@@ -85,15 +87,15 @@ class LiveReader(Follower):
             if block.scope != telemetry_pb2.TIME_SCOPE_BATCH:
                 samples = decode_block(block, instants)
                 values = samples.values.astype(np.float64, copy=False)
-                self._writer.update(*newest_of(samples.series, samples.times, values), entry.interval_ms, received_ms)
+                self._writer.update(*newest_of(samples.series, samples.times, values), entry.interval_ms, now_ms)
                 continue
             layout = (block.series.encoding, block.series.count, block.series.data)
             if newest.get(layout, 0) <= last:
                 newest[layout] = last
-                self._update(block, layout, instants, entry.interval_ms, received_ms)
+                self._update(block, layout, instants, entry.interval_ms, now_ms)
 
     def _update(
-        self, block: telemetry_pb2.Block, layout: _Layout, instants: I64, interval_ms: int, received_ms: int
+        self, block: telemetry_pb2.Block, layout: _Layout, instants: I64, interval_ms: int, now_ms: int
     ) -> None:
         """Take the last instant's value of each series of a block, whose series are distinct."""
         if (series := self._series.get(layout)) is None:
@@ -102,7 +104,7 @@ class LiveReader(Follower):
             series = self._series[layout] = decode_i64(block.series, block.series.count)
         values = decode_values(block.values, len(series) * len(instants)).reshape(len(series), -1)[:, -1]
         times = np.full(len(series), instants[-1])
-        self._writer.update(series, times, values.astype(np.float64, copy=False), interval_ms, received_ms)
+        self._writer.update(series, times, values.astype(np.float64, copy=False), interval_ms, now_ms)
 
 
 def newest_of(series: I64, times: I64, values: F64) -> tuple[I64, I64, F64]:

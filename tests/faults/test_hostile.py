@@ -25,6 +25,7 @@ from fixtures.waiting import wait_until
 from faults.hostile_frames import ANSI, FRAMES, MIB
 from faults.hostile_target import Target, attacked, hostile, nothing
 from metaconsole.store.database import connect
+from satellite.clock import SystemClock
 from shared.pairs import load_pair
 from shared.pb import telemetry_pb2, uplink_pb2
 from shared.tls import METACONSOLE_NAME, SatelliteIdentity
@@ -232,9 +233,11 @@ async def strange_heartbeat(client: Client) -> None:
     source = uplink_pb2.SourceStatus(
         source=ANSI + "\0", message="m" * 10_000, calls=ENDLESS, cycle_seconds=float("nan"), last_success_ms=2**63 - 1
     )
+    # Its clocks are as they should be: what is said of those has a meaning, by which its own frames are judged.
     beat = uplink_pb2.Heartbeat(
-        now_ms=-(2**63), spool_frames=ENDLESS, spool_bytes=ENDLESS, rss_bytes=float("inf"), sources=[source] * 700
-    )
+        now_ms=SystemClock().now_ms(), spool_frames=ENDLESS, spool_bytes=ENDLESS, rss_bytes=float("inf"),
+        sources=[source] * 700,
+    )  # fmt: skip
     beat.sources.extend([uplink_pb2.SourceStatus()] * 500_000)
     await client.send(heartbeat=beat)
 

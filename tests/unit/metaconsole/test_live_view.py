@@ -29,13 +29,13 @@ def test_a_value_from_ahead_gives_way_once_its_clock_was_set_back(tmp_path: Path
     writer.publish()
     view = LiveView.open(tmp_path)
     now = 1_700_000_000_000
-    for at, value, received in (
+    for at, value, clock in (
         (now + 600_000, 1.0, now),  # 10 minutes fast
         (now - 3_600_000, 2.0, now + 1_000),  # a backlog does not take its place
         (now + 2_000, 3.0, now + 2_000),
         (now + 1_500, 4.0, now + 2_500),  # late, and no longer newer
     ):
-        writer.update(ids(7), ids(at), np.array([value]), 1000, received)
+        writer.update(ids(7), ids(at), np.array([value]), 1000, clock)
     assert [column.tolist() for column in view.latest(ids(7))] == [[now + 2_000], [3.0], [1000]]
 
 
