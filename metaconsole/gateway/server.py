@@ -20,6 +20,7 @@ from metaconsole.gateway.budgets import Budgets
 from metaconsole.gateway.certificates import Certificates, keep_certificate
 from metaconsole.gateway.enrolment import Enroller, Renewing, enroller, listener
 from metaconsole.gateway.files import use_file_limit
+from metaconsole.gateway.garbage import keep_frozen
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
 from metaconsole.gateway.session import Services
@@ -85,6 +86,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
                 "budgets": budgets.run(),
                 "windows": windows.run(database),
                 "partitions": _keep_partitions(database),
+                "garbage": keep_frozen(lambda: uplink.ended),
             }
             async with _running(duties) as tasks, _joining(settings, certificates, enrols):
                 await server.start()

@@ -50,6 +50,7 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
         services.budgets.changed = self._wake_site
         self._sessions: dict[tuple[int, UUID], sessions.Session] = {}
         self._open = Counter[SatelliteIdentity]()
+        self.ended = 0  # sessions, since the start
 
     async def Session(  # noqa: N802  # the contract's name
         self, request_iterator: AsyncIterator[uplink_pb2.SatelliteMessage], context: Context
@@ -75,6 +76,7 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
             _log.warning("%s ends: %s", session, error, extra={"event": "session.refused"})
             await context.abort(_STATUS[type(error)], str(error)[:1000])
         finally:
+            self.ended += 1
             self._open[identity] -= 1
             if not self._open[identity]:
                 del self._open[identity]
