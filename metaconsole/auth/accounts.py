@@ -41,17 +41,6 @@ def create_account(url: str, name: str, password: str | None, role: str, sites: 
         raise AccountError(str(error)) from error
 
 
-def ensure_account(url: str, name: str, role: str) -> None:
-    """Create an account without a password unless there is one of that name; raises AccountError."""
-    try:
-        with connect(url) as connection:
-            known = store.find_account(connection, name) is not None
-    except StoreUnavailableError as error:
-        raise AccountError(str(error)) from error
-    if not known:
-        create_account(url, name, None, role)
-
-
 def create_sign_in_link(url: str, name: str, minutes: int = 10) -> str:
     """Return the secret of a link, /sign-in/link/SECRET, that signs the account in once; raises AccountError."""
     secret = secrets.new_secret()

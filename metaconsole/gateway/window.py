@@ -18,9 +18,8 @@ from metaconsole.store.retention import load_rules
 from metaconsole.store.retention_rules import Rules
 
 AHEAD_MS: Final = timedelta(minutes=5) // timedelta(milliseconds=1)
-CORRECTED_MS: Final = timedelta(hours=1) // timedelta(
-    milliseconds=1
-)  # a clock that is off by more counts as off by this
+# A clock that is off by more counts as off by this.
+CORRECTED_MS: Final = timedelta(hours=1) // timedelta(milliseconds=1)
 RULES_SECONDS: Final = 60.0
 _DAY_MS: Final = timedelta(days=1) // timedelta(milliseconds=1)
 _log = logging.getLogger(__name__)

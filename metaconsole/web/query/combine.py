@@ -4,7 +4,7 @@ The one promise: a step that no series of the group had a value for has none, bu
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from shared.columns import F64, I64
 
 Combination: TypeAlias = Literal["sum", "avg", "min", "max", "count", "p50", "p90", "p95", "p99"]
-COMBINATIONS: Final[tuple[str, ...]] = get_args(Combination)
 _UNSEEN: Final = {"sum": 0.0, "min": np.inf, "max": -np.inf}
 _OVER: Final[dict[str, Callable[..., F64]]] = {
     "sum": np.add.reduceat,

@@ -153,9 +153,7 @@ def remote_mounts() -> Sequence[Any]:
 
 def _far(part: Any) -> bool:
     kind: str = part.fstype
-    return kind in _REMOTE or (
-        kind.startswith("fuse.") and kind not in {"fuse.lxcfs", "fuse.portal", "fuse.gvfsd-fuse"}
-    )
+    return kind in _REMOTE or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE)
 
 
 def _once(parts: Iterator[Any]) -> Sequence[Any]:
