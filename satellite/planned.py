@@ -1,20 +1,15 @@
 """A poll plan of a source under way: when it is due, what it has accounted for, and what it does when the clock is set.
 
 The one promise: a clock that is set, either way and however far, keeps a plan waiting for two intervals at most, and
-what its instants mean from then on is said: in a gap, an event, and batches whose counters do not go on from before.
+what its instants mean from then on is said: in a gap, and batches whose counters do not go on from before.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
-from satellite.clock import StepWatch
 from satellite.collector import PollPlan
 from satellite.coverage import Coverage, Slots
-from shared.clock_time import clock_time
 from shared.columns import I64
-from shared.model import Event, Gap, Readings, Severity
-
-EVENT: Final = "clock.set"
+from shared.model import Gap, Readings
 
 
 @dataclass(slots=True, eq=False)
@@ -60,17 +55,3 @@ class Planned:
         """Note the instants of an answer that is spooled."""
         self.discontinuous, self.behind = False, int(times[0]) <= self.newest_ms
         self.newest_ms = max(self.newest_ms, int(times[-1]))
-
-
-def set_event(watch: StepWatch, now_ms: int, step_ms: int, *, while_off: bool = False) -> Event:
-    """Return what is told of a clock that was set by step_ms (back: below 0) and says now_ms since."""
-    before = now_ms - step_ms
-    way = "forward" if step_ms > 0 else "back"
-    when = "while it was not running" if while_off else "while it ran"
-    detail = f"the satellite's clock went {way} by {abs(step_ms) / 1000:.1f} s at {clock_time(before)}, {when}"
-    if step_ms > 0:
-        detail += f": from then to {clock_time(now_ms)} there is nothing (it was set, or the machine slept)"
-    else:
-        detail += f": from {clock_time(now_ms)} to then samples of before and after overlap, and counters have no rate"
-    attributes = {"clock.step_ms": step_ms, "clock.before_ms": before, "clock.after_ms": now_ms}
-    return Event(f"{EVENT}/{watch.number(now_ms)}", now_ms, EVENT, detail, Severity.WARNING, attributes=attributes)

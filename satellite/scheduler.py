@@ -12,7 +12,8 @@ from satellite.clock import Clock
 from satellite.config import SatelliteConfig, Source
 from satellite.coverage import Ends
 from satellite.series import Series
-from satellite.source import Put, SourceRunner
+from satellite.source import SourceRunner
+from satellite.source_output import Put
 from satellite.threads import SourceContext, SourceThreads
 from shared.pb import uplink_pb2
 

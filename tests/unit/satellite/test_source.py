@@ -122,7 +122,7 @@ def test_a_paused_source_is_left_alone_and_its_gap_grows(rig: Rig) -> None:
         calls.append(rig.collector.log.count("collect"))
         rig.collector.script = lambda _: None
         rig.pause_file.unlink()
-        await wait_until(lambda: rig.runner.state == "ok" and len(rig.batches) >= 5, 10, "it goes on")
+        await wait_until(lambda: rig.runner.status().state == "ok" and len(rig.batches) >= 5, 10, "it goes on")
 
     rig.drive(lambda: len(rig.gaps) >= 3, resume)
     gaps = rig.gaps
@@ -167,7 +167,7 @@ def test_inventory_is_full_first_then_deltas_and_full_when_asked(rig: Rig) -> No
 def test_events_of_a_full_disk_wait_and_their_number_is_bounded(
     rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("satellite.source._EVENTS_WAITING", 3)
+    monkeypatch.setattr("satellite.source_events.WAITING", 3)
 
     def happen(number: int) -> None:
         rig.collector.arrivals.put_nowait(Event(f"e{number}", rig.clock.now_ms(), "host.up", "it is there"))

@@ -1,0 +1,113 @@
+"""How a source does: its state and cost for the heartbeat, why it fails, and how long it is left alone after that.
+
+The one promise: an outage is logged once when it begins and once when it ends.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from satellite.clock import Clock
+from satellite.collector import PollPlan, SourceDeniedError, SourceError, SourceUnreachableError
+from satellite.threads import SourceBusyError
+from shared.model import GapReason
+
+_log = logging.getLogger(__name__)
+LONGEST_BACKOFF: Final = 60.0  # seconds
+_REOPEN_AFTER: Final = 3  # failures in a row
+_REASONS: Final = (
+    (SourceUnreachableError, GapReason.UNREACHABLE),
+    (SourceDeniedError, GapReason.DENIED),
+    (SourceBusyError, GapReason.OVERRUN),
+    (SourceError, GapReason.ERROR),
+)
+
+
+@dataclass(slots=True)
+class Cost:
+    """What asking the source took, since start."""
+
+    last_success_ms: int = 0
+    cycle_seconds: float = 0.0
+    errors: int = 0
+    overruns: int = 0
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a cycle gave nothing."""
+
+    reason: GapReason
+    sentence: str
+
+
+PAUSED: Final = Failure(GapReason.MAINTENANCE, "collection was paused on purpose")
+
+
+class SourceHealth:
+    """State, cost and failures in a row of one source."""
+
+    def __init__(self, source: str, clock: Clock) -> None:
+        self.state, self.message = "opening", ""
+        self.cost = Cost()
+        self._source, self._clock = source, clock
+        self._failures = 0
+        self._failing_since = 0
+
+    @property
+    def paused(self) -> bool:
+        """Whether the source is left alone on purpose."""
+        return self.state == "paused"
+
+    def backoff(self, fastest: float) -> float:
+        """Return how many seconds a failing source is left alone, whose fastest plan has this interval; 0 if it works.
+
+        It doubles with each failure in a row.
+        """
+        return min(fastest * 2.0 ** min(self._failures - 1, 10), LONGEST_BACKOFF) if self._failures else 0.0
+
+    def failed(self, failure: Failure) -> bool:
+        """Note a cycle that gave nothing; return whether the source is to be closed and opened anew."""
+        self._failures += 1
+        self.cost.errors += 1
+        self.cost.overruns += failure.reason is GapReason.OVERRUN
+        if not self._failing_since:
+            self._failing_since = self._clock.now_ms()
+        if self.message != failure.sentence:
+            _log.warning("source %s fails (%s): %s", self._source, failure.reason.value, failure.sentence)
+        self.state, self.message = "failing", failure.sentence
+        return failure.reason in (GapReason.UNREACHABLE, GapReason.DENIED) or self._failures >= _REOPEN_AFTER
+
+    def answered(self, samples: int) -> None:
+        """Note a cycle whose samples are spooled."""
+        self.cost.samples += samples
+        self.cost.last_success_ms = self._clock.now_ms()
+        if self._failing_since:
+            seconds = (self._clock.now_ms() - self._failing_since) / 1000
+            _log.info("source %s answers again after %.0f s", self._source, seconds)
+        self._begin("ok")
+
+    def pause(self) -> None:
+        """Note that the source is left alone."""
+        _log.info("source %s is paused", self._source)
+        self._begin("paused", PAUSED.sentence)
+
+    def resume(self) -> None:
+        """Note that the source is asked again."""
+        _log.info("source %s is resumed", self._source)
+        self._begin("opening")
+
+    def _begin(self, state: str, message: str = "") -> None:
+        self.state, self.message, self._failures, self._failing_since = state, message, 0, 0
+
+
+def failure_of(error: Exception, collector: str, plan: PollPlan) -> Failure:
+    """Return what an error of a cycle means, and in words that say whose it is."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return Failure(reason, str(error))
+    if isinstance(error, TimeoutError):
+        return Failure(GapReason.OVERRUN, f"plan {plan.name} did not end within {plan.deadline:g} s")
+    sentence = f"the {collector} collector failed unexpectedly: {type(error).__name__}: {error}"
+    return Failure(GapReason.ERROR, sentence)

@@ -1,0 +1,68 @@
+"""The inventory of a source: asked for once a minute while it is open, sooner after events, and spooled as it changes.
+
+The one promise: changes that found no room on the disk are made up for by the whole inventory.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from satellite.clock import Clock
+from satellite.collector import Collector, SourceError
+from satellite.inventory import InventoryTracker
+from satellite.source_clock import SourceClock
+from satellite.source_output import SourceOutput
+from satellite.threads import within
+from shared.pb import inventory_pb2, uplink_pb2
+
+_EVERY: Final = 60.0
+_AFTER_EVENT: Final = 0.5  # seconds from an event to the inventory that it changed
+
+
+class SourceInventory:
+    """Asks one source for what exists, and for its clock by the way."""
+
+    def __init__(self, collector: Collector, output: SourceOutput, clock: Clock, source_clock: SourceClock) -> None:
+        self.due = math.inf  # monotonic seconds; not before the source is open
+        self.full_wanted = False
+        self._collector, self._output, self._clock, self._source_clock = collector, output, clock, source_clock
+        self._tracker = InventoryTracker(output.source)
+
+    def begin(self) -> None:
+        """Ask at once: the source was opened."""
+        self.due = self._clock.monotonic()
+
+    def end(self) -> None:
+        """Ask no more: the source is closed."""
+        self.due = math.inf
+
+    def hasten(self) -> None:
+        """Ask soon: something happened at the source."""
+        if math.isfinite(self.due):
+            self.due = min(self.due, self._clock.monotonic() + _AFTER_EVENT)
+
+    async def discover(self, seconds: float) -> bool:
+        """Ask within so many seconds and spool what changed; return whether the source answered."""
+        self.due = self._clock.monotonic() + _EVERY
+        try:
+            async with within(seconds):
+                inventory = await self._collector.discover()
+                await self._source_clock.measure(self._collector)
+            deltas = self._tracker.update(inventory, self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001 - whatever a collector does, it does to its own source only
+            self._output.tell(
+                f"its inventory could not be read: {type(error).__name__}: {error}",
+                None if isinstance(error, SourceError | TimeoutError) else error,
+            )
+            return False
+        await self._put(deltas)
+        return True
+
+    async def send_full(self) -> None:
+        """Spool everything that was last seen once more."""
+        self.full_wanted = False
+        await self._put(self._tracker.full())
+
+    async def _put(self, deltas: Sequence[inventory_pb2.InventoryDelta]) -> None:
+        if not await self._output.put(*(uplink_pb2.Frame(inventory=delta) for delta in deltas)):
+            self.full_wanted = True
