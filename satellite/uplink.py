@@ -20,9 +20,10 @@ from satellite.channels import ChannelFactory
 from satellite.clock import Clock
 from satellite.metaconsole_clock import MetaconsoleClock
 from satellite.reconciler import Reconciler
-from satellite.session import Session, SessionEndedError
+from satellite.session import Session
 from satellite.spool import Spool
 from satellite.spool_files import SpoolFiles
+from satellite.stream import SessionEndedError
 from shared.pb import uplink_pb2
 
 _log = logging.getLogger(__name__)
@@ -131,12 +132,19 @@ class Uplink:
 
     async def _try(self, address: str) -> tuple[bool, float | None]:
         """Return whether the metaconsole welcomed us, and when it asked to come back (seconds, None: it did not)."""
-        told = (self._callbacks.heartbeat, self._clock, self.backfill, self._told_reasons, self._reconciler)
-        session = Session(self._spool, self._state, *told)
+        session = Session(
+            self._spool,
+            self._state,
+            self._callbacks.heartbeat,
+            self._clock,
+            self.metaconsole_clock,
+            self.backfill,
+            self._told_reasons,
+            self._reconciler,
+        )
         session.on_welcome = lambda: self._welcomed(address)
         session.on_renew = self._callbacks.renew
         session.trust_sha256 = self._callbacks.trust()
-        session.metaconsole_clock = self.metaconsole_clock
         self._session = session
         delay: float | None = None
         try:

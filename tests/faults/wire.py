@@ -25,8 +25,10 @@ from metaconsole.store.frames import LogKind, Outcome, Sender
 from metaconsole.store.log import append
 from satellite.backfill import Backfill
 from satellite.bounds import Bounds
-from satellite.session import Session, SessionEndedError
+from satellite.metaconsole_clock import MetaconsoleClock
+from satellite.session import Session
 from satellite.spool import Spool
+from satellite.stream import SessionEndedError
 from satellite.uplink import SessionState
 from shared.pb import uplink_pb2
 
@@ -173,7 +175,8 @@ class ClonedSatellite:
         """Connect, and connect again where the metaconsole asks for it at once."""
         for _ in range(_SESSIONS):
             call = Call(centre, link)
-            session = OneSession(self.spool, self.state, uplink_pb2.Heartbeat, self.clock, Backfill(), set())
+            clocks = (self.clock, MetaconsoleClock(self.clock))
+            session = OneSession(self.spool, self.state, uplink_pb2.Heartbeat, *clocks, Backfill(), set())
             session.call = call
             try:
                 await session.run(call)  # type: ignore[arg-type]
