@@ -2,28 +2,15 @@
 
 import asyncio
 import time
-from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from fixtures.gateway import Client, Place, batch, connected, make_place
+from fixtures.gateway import Client, Place, batch, connected, rows
 from fixtures.waiting import wait_until
 
 from shared.pb import telemetry_pb2, uplink_pb2
 
 BOOT = b"b" * 16
 MINUTES = 60_000
-
-
-@pytest.fixture
-def place(database_url: str, tmp_path: Path) -> Place:
-    return make_place(database_url, tmp_path)
-
-
-def rows(place: Place, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(place.settings.database_url) as connection:
-        return connection.execute(statement.encode()).fetchall()
 
 
 class Site:

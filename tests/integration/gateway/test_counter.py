@@ -4,13 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import grpc
-import psycopg
 import pytest
-from fixtures.gateway import Client, Place, SessionOverError, batch, channel, gateway, make_place, session
+from fixtures.gateway import Client, Place, SessionOverError, batch, channel, gateway, rows, session
 from fixtures.waiting import wait_until
 
 from metaconsole.store import epochs
@@ -21,21 +18,11 @@ CONNECTED = (
 )
 
 
-@pytest.fixture
-def place(database_url: str, tmp_path: Path) -> Place:
-    return make_place(database_url, tmp_path)
-
-
 @asynccontextmanager
 async def client_of(place: Place, port: int) -> AsyncIterator[Client]:
     folder = place.certificates()
     async with channel(port, folder, folder / "trust.pem") as opened, session(opened) as client:
         yield client
-
-
-def rows(place: Place, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(place.settings.database_url) as connection:
-        return connection.execute(statement.encode()).fetchall()
 
 
 @pytest.mark.parametrize("counter", [0, 999, 1000])

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from fixtures.connect_proxy import connect_proxy
 from fixtures.estate import estate
-from fixtures.gateway import Client, Place, SessionOverError, batch, channel, connected, gateway, make_place, session
+from fixtures.gateway import Client, Place, SessionOverError, batch, channel, connected, gateway, session
 from fixtures.stack import stack, start_gateway
 from fixtures.waiting import wait_until
 
@@ -25,11 +25,6 @@ GUESTS = 1_000
 NOW_MS = SystemClock().now_ms()
 BOMB = 128 * 1024 * 1024
 ROOM = BOMB // 2  # that a gateway may grow by while a bomb is thrown at it
-
-
-@pytest.fixture
-def place(database_url: str, tmp_path: Path) -> Place:
-    return make_place(database_url, tmp_path)
 
 
 def inventory() -> inventory_pb2.InventoryDelta:

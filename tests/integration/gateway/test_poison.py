@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import pytest
-from fixtures.gateway import Client, Place, batch, channel, gateway, make_place, session
+from fixtures.gateway import Client, batch, channel, gateway, make_place, rows, session
 from fixtures.waiting import wait_until
 
 from metaconsole.store import log
@@ -99,8 +99,3 @@ async def send_all(clients: Sequence[Client]) -> None:
         plan = "poison" if sequence + 1 == POISONED else "good"
         await poisoner.frame(sequence + 1, batch=batch([1], [0.5], plan=plan))
         await neighbour.frame(sequence, batch=batch([1], [0.5], plan="good"))
-
-
-def rows(place: Place, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(place.settings.database_url) as connection:
-        return connection.execute(statement.encode()).fetchall()

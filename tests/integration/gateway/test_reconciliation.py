@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
-from fixtures.gateway import METRIC, Client, Place, batch, connected, gateway, make_place
+from fixtures.gateway import METRIC, Client, Place, batch, connected, gateway, make_place, rows
 from fixtures.spools import UnsyncedFiles
 from fixtures.waiting import wait_until
 
@@ -39,12 +39,6 @@ def place(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("satellite.reconciler._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("satellite.reconciler._AGAIN_SECONDS", 0.05)
     return make_place(database_url, tmp_path)
-
-
-def rows(place: Place, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(place.settings.database_url) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 async def read(place: Place) -> None:

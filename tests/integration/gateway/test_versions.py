@@ -1,11 +1,10 @@
 """Protocol versions: one minor version apart works, further apart is refused, and both are shown."""
 
 import asyncio
-from pathlib import Path
 
 import grpc
 import pytest
-from fixtures.gateway import Place, SessionOverError, batch, connected, make_place
+from fixtures.gateway import Place, SessionOverError, batch, connected
 from fixtures.waiting import wait_until
 
 from metaconsole.store.database import connect
@@ -15,11 +14,6 @@ from shared.pb import uplink_pb2
 from shared.protocol import PROTOCOL
 
 MAJOR, MINOR = PROTOCOL
-
-
-@pytest.fixture
-def place(database_url: str, tmp_path: Path) -> Place:
-    return make_place(database_url, tmp_path)
 
 
 @pytest.mark.parametrize(
