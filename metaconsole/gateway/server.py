@@ -23,7 +23,7 @@ from metaconsole.gateway.files import use_file_limit
 from metaconsole.gateway.garbage import keep_frozen
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
-from metaconsole.gateway.session import Services
+from metaconsole.gateway.services import Services
 from metaconsole.gateway.uplink import Uplink
 from metaconsole.gateway.window import Windows
 from metaconsole.gateway.writer import Writer

@@ -1,87 +1,40 @@
-"""One session of one satellite: greeting, definitions, frames in, acknowledgements out.
+"""One session of one satellite: it is greeted, and then takes what comes in beside the task of its answers.
 
-The one promise: nothing is acknowledged before its COMMIT, and an ended session sends no acknowledgement more.
+The one promise: a session that has ended takes nothing more, and sends no acknowledgement more.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Final, TypeAlias
-from uuid import UUID
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
 import grpc
-import grpc.aio
-from google.protobuf.message import DecodeError
 
-from metaconsole.gateway.acks import acks
-from metaconsole.gateway.budgets import Budgets
-from metaconsole.gateway.certificates import Certificates
-from metaconsole.gateway.check import Known, ProtocolError, check_dropped, check_frame
-from metaconsole.gateway.definitions import check_definitions, check_hello, epoch_of
-from metaconsole.gateway.greeting import FRAMES_IN_FLIGHT, greeting, is_current, welcome
+from metaconsole.gateway.answers import Answers
+from metaconsole.gateway.check import ProtocolError, check_dropped, check_frame
+from metaconsole.gateway.definitions import check_hello, epoch_of
+from metaconsole.gateway.greeting import greeting, is_current, welcome
 from metaconsole.gateway.holes import Holes
 from metaconsole.gateway.inflating import INLINE_BYTES as INFLATE_INLINE_BYTES
 from metaconsole.gateway.inflating import inflated
-from metaconsole.gateway.liveness import Liveness, heartbeat_values
-from metaconsole.gateway.outage import Outage
+from metaconsole.gateway.presence import Presence
 from metaconsole.gateway.reconciliation import Reconciliation
-from metaconsole.gateway.refused import plain
-from metaconsole.gateway.satellite_clock import SatelliteClock
-from metaconsole.gateway.series_map import SeriesMap
+from metaconsole.gateway.services import Services
+from metaconsole.gateway.session_series import SessionSeries
 from metaconsole.gateway.skew import check_version
-from metaconsole.gateway.window import Window, Windows
-from metaconsole.gateway.writer import Writer
-from metaconsole.store.budgets import Budget
-from metaconsole.store.database import AsyncDatabase, UnavailableError
-from metaconsole.store.epochs import EpochState, Registration, newest_session, register, revoked_sentence
-from metaconsole.store.frames import CheckedFrame, Outcome, Sender
-from metaconsole.store.liveness import Seen
-from metaconsole.store.series import define_series, load_series, load_sources
+from metaconsole.gateway.stream import Context, SessionEnd, Stream
+from metaconsole.gateway.window import Window
+from metaconsole.store.epochs import Registration, register, revoked_sentence
+from metaconsole.store.frames import CheckedFrame, Sender
+from metaconsole.store.series import load_sources
 from shared.certificates import Leaf
-from shared.failpoints import failpoint
-from shared.pb import telemetry_pb2, uplink_pb2
-from shared.protocol import PROTOCOL
+from shared.pb import uplink_pb2
 
-HELLO_SECONDS: Final = 10.0
-# Heartbeats come every 5 s, but on a line of 256 kbit/s behind a message of two minutes. What finds dead lines is the
-# transport's keepalive.
-SILENCE_SECONDS: Final = 180.0
-WRITE_SECONDS: Final = 30.0
 # A frame up to this is checked in the loop, in well under a millisecond: handing it to a thread and back, and two
 # threads that take the interpreter from each other, were measured to cost as much again.
 INLINE_BYTES: Final = 128 * 1024
-RETRY_SECONDS: Final = 1.0
-MAPS_BYTES: Final = 64 * 1024 * 1024  # of the series of a session's epochs: a million take 32 MiB at the very most
-Context: TypeAlias = grpc.aio.ServicerContext[uplink_pb2.SatelliteMessage, uplink_pb2.MetaconsoleMessage]
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all sessions of a gateway share."""
-
-    database: AsyncDatabase
-    writer: Writer
-    liveness: Liveness
-    threads: Executor
-    metrics: dict[str, int]
-    windows: Windows
-    outage: Outage  # of series definitions; the writer has that of frames
-    budgets: Budgets
-    certificates: Certificates
-
-
-class SessionEnd(Exception):  # noqa: N818  # not every end is an error
-    """The session is over: the status and the sentence that the satellite gets."""
-
-    def __init__(self, code: grpc.StatusCode, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
 
 
 class Session:
@@ -94,75 +47,46 @@ class Session:
         requests: AsyncIterator[uplink_pb2.SatelliteMessage],
         context: Context,
     ) -> None:
+        self.number = 0
         self._services = services
         self._leaf = leaf
         self._identity = identity = leaf.identity
-        self._requests = requests
-        self._context = context
-        self._peer = context.peer()  # asked now: a call that is over may not be asked any more
-        self._registration: Registration
-        self._maps: dict[UUID, SeriesMap] = {}
-        self._states: dict[UUID, EpochState] = {}
-        self._holes = Holes({})
-        self._known = Known(services.metrics, {})
-        self._settled: list[tuple[CheckedFrame, Outcome]] = []
-        self._in_flight = 0
-        self._budget = Budget()  # that the satellite was told; the plain one goes without saying
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Looked at by `overdue`: a timer for each message would be most of what the garbage collector has to look at.
-        self._reading_since: float | None = None
-        self._writing_since: float | None = None
-        self.number = 0
-        self.name = str(identity.satellite_id)
-        self._sender = Sender(identity.site_id, identity.satellite_id, 0)
-        self._protocol = PROTOCOL  # the satellite's, once it has greeted
-        self._seen: Seen | None = None
-        self._clock = SatelliteClock()
-        self._drain: uplink_pb2.Drain | None = None
+        self._name = str(identity.satellite_id)
+        self._stream = Stream(requests, context)
+        self._presence = Presence(services.liveness)
+        self._answers = Answers(services, identity, self._stream, self._presence.clock)
+        self._series = SessionSeries(services, identity)
         self._reconciliation = Reconciliation(identity, services.database, services.outage)
-        self._recall: uplink_pb2.Recall | None = None
+        self._registration: Registration
+        self._sender = Sender(identity.site_id, identity.satellite_id, 0)
+        self._holes = Holes({})
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def __str__(self) -> str:
-        return f"session {self.number} of satellite {self.name} from {self._peer}"
+        return f"session {self.number} of satellite {self._name} from {self._stream.peer}"
 
     async def open(self) -> None:
         """Take the greeting and answer it; raises SessionEnd or ProtocolError."""
-        try:
-            async with asyncio.timeout(HELLO_SECONDS):
-                message = await self._read()
-        except TimeoutError as error:
-            raise _late(f"no greeting came within {HELLO_SECONDS:.0f} s") from error
-        if message is None or not message.HasField("hello"):
-            raise ProtocolError("a session begins with a greeting (Hello)")
-        hello = message.hello
-        await check_version(self._services.database, hello, self._leaf, self._peer)
-        self._protocol = (hello.protocol_major, hello.protocol_minor)
+        hello, peer = await self._stream.hello(), self._stream.peer
+        await check_version(self._services.database, hello, self._leaf, peer)
         run, offers = check_hello(hello)
         site_id, satellite_id = self._identity.site_id, self._identity.satellite_id
-        who = greeting(hello, self._leaf, self._peer)
+        who = greeting(hello, self._leaf, peer)
         async with self._services.database.connection() as connection:
             registration = await register(connection, site_id, satellite_id, run, offers, who)
-            self._known.sources.update(await load_sources(connection, site_id))
+            self._series.begin(registration, await load_sources(connection, site_id))
         self.number = registration.session
         self._registration = registration
-        self.name = f"{registration.satellite} of site {registration.site}"
+        self._name = f"{registration.satellite} of site {registration.site}"
         self._sender = replace(self._sender, session=registration.session)
-        self._states = {state.epoch: state for state in registration.epochs}
         self._holes = Holes({state.epoch: state.ranges for state in registration.epochs})
-        self._greet(hello, run)
+        self._presence.greeted(self._identity, hello, run, self.number, peer)
         renew = not is_current(hello, self._leaf, self._services.certificates.now())
-        answer = welcome(self._identity, registration, renew=renew)
-        try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await self._send(uplink_pb2.MetaconsoleMessage(welcome=answer))
-        except TimeoutError as error:
-            raise _late(f"the satellite took no welcome for {WRITE_SECONDS:.0f} s") from error
+        await self._stream.welcome(welcome(self._identity, registration, renew=renew))
 
     async def run(self) -> None:
         """Serve until the satellite goes; raises SessionEnd or ProtocolError."""
-        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._acknowledge())]
+        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._answers.run(str(self)))]
         try:
             waits: list[asyncio.Future[None]] = [*tasks, self._ended]
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -172,6 +96,8 @@ class Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- from outside
 
     def end(self, why: SessionEnd) -> None:
         """End the session from outside."""
@@ -185,16 +111,12 @@ class Session:
 
     def drain(self, reason: str, after: float) -> None:
         """Ask the satellite to finish what is under way and to connect again after so many seconds."""
-        self._drain = uplink_pb2.Drain(reason=reason, reconnect_after_ms=int(after * 1000))
-        self._wake.set()
+        self._answers.drain = uplink_pb2.Drain(reason=reason, reconnect_after_ms=int(after * 1000))
+        self._answers.wake()
 
     def overdue(self, now: float) -> SessionEnd | None:
         """Return why the session must end when its satellite is silent or takes nothing; now is monotonic seconds."""
-        if self._reading_since is not None and now - self._reading_since > SILENCE_SECONDS:
-            return _late(f"nothing came for {SILENCE_SECONDS:.0f} s; heartbeats are due every 5 s")
-        if self._writing_since is not None and now - self._writing_since > WRITE_SECONDS:
-            return _late(f"the satellite took no message for {WRITE_SECONDS:.0f} s")
-        return None
+        return self._stream.overdue(now)
 
     def close(self) -> None:
         """Note that the satellite is gone."""
@@ -202,17 +124,17 @@ class Session:
             self._ended.cancel()
         elif not self._ended.cancelled():
             self._ended.exception()  # fetched, so that asyncio does not call it lost
-        if self._seen is not None:
-            self._note(replace(self._seen, connected_at=None))
+        self._presence.gone()
 
-    def settled(self, frame: CheckedFrame, outcome: Outcome) -> None:
-        """Take the writer's word for a frame."""
-        self._settled.append((frame.bare(), outcome))
-        self._wake.set()
+    def wake(self) -> None:
+        """Let the session look whether there is something to tell its satellite."""
+        self._answers.wake()
+
+    # --- in
 
     async def _receive(self) -> None:
         while True:
-            message = await self._read()
+            message = await self._stream.read()
             if message is None:
                 return
             await self._take(message)
@@ -227,9 +149,10 @@ class Session:
             case "produced":
                 await self._take_produced(message.produced)
             case "series":
-                await self._define(message.series)
+                await self._series.define(message.series)
             case "heartbeat":
-                self._beat(message.heartbeat)
+                self._presence.beat(message.heartbeat)
+                self._answers.wake()  # it is answered
             case "deflated":
                 await self._take(await self._inflated(message.deflated))
             case "hello":
@@ -243,11 +166,12 @@ class Session:
         return await asyncio.get_running_loop().run_in_executor(self._services.threads, inflated, data)
 
     async def _take_frame(self, frame: uplink_pb2.Frame) -> None:
-        epoch = self._epoch(frame.epoch)
-        series = await self._series(epoch)
-        size, offset = frame.ByteSize(), self._clock.at(frame)
-        window = self._window(self._clock.now().offset_ms + frame.batch.source_offset_ms if offset is None else offset)
-        arguments = (frame, size, self._sender, epoch, series, self._known, window, offset)
+        epoch = self._series.epoch(frame.epoch)
+        series = await self._series.of(epoch)
+        clock = self._presence.clock
+        size, offset = frame.ByteSize(), clock.at(frame)
+        window = self._window(clock.now().offset_ms + frame.batch.source_offset_ms if offset is None else offset)
+        arguments = (frame, size, self._sender, epoch, series, self._series.known, window, offset)
         if size <= INLINE_BYTES:
             checked = check_frame(*arguments)
         else:
@@ -257,162 +181,19 @@ class Session:
 
     async def _take_dropped(self, dropped: uplink_pb2.Dropped) -> None:
         recalled = self._reconciliation.has_asked(dropped.epoch, dropped.range)  # also of epochs that are not offered
-        epoch = epoch_of(dropped.epoch) if recalled else self._epoch(dropped.epoch)
-        window = self._window(self._clock.now().offset_ms)
+        epoch = epoch_of(dropped.epoch) if recalled else self._series.epoch(dropped.epoch)
+        window = self._window(self._presence.clock.now().offset_ms)
         await self._submit(check_dropped(dropped, self._sender, epoch, window, recalled=recalled))
 
     async def _take_produced(self, part: uplink_pb2.Produced) -> None:
-        self._recall = await self._reconciliation.take(part, self.name) or self._recall
-        self._wake.set()
+        if recall := await self._reconciliation.take(part, self._name):
+            self._answers.recall = recall
+        self._answers.wake()
+
+    def _window(self, offset_ms: int) -> Window:
+        return self._services.windows.of(self._identity.site_id, time.time_ns() // 1_000_000, offset_ms)
 
     async def _submit(self, frame: CheckedFrame) -> None:
         self._holes.add(frame.epoch, frame.first, frame.last)
-        while self._in_flight >= 2 * FRAMES_IN_FLIGHT:
-            # Who sends more than was announced waits in the transport.
-            self._room.clear()
-            await self._room.wait()
-        self._in_flight += 1
-        await self._services.writer.submit(frame, self)
-
-    async def _define(self, message: telemetry_pb2.SeriesDefinitions) -> None:
-        epoch = self._epoch(message.epoch)
-        series = await self._series(epoch)
-        first, definitions = check_definitions(message, series.through, self._services.metrics)
-        if not definitions:
-            return
-        who = (self._identity.site_id, self._identity.satellite_id, epoch)
-        while True:
-            try:
-                async with self._services.database.connection() as connection:
-                    ids = await define_series(connection, *who, first, definitions)
-                break
-            except UnavailableError as error:
-                self._services.outage.lost(error)
-                await asyncio.sleep(RETRY_SECONDS)
-        self._services.outage.back()
-        series.extend(ids)
-        self._states[epoch] = replace(self._states[epoch], series_through=series.through)
-        names = [definition.source for definition in definitions]
-        found = zip(names, ids.sources.tolist(), strict=True)
-        self._known.sources.update({name: source_id for name, source_id in found if source_id})
-
-    async def _series(self, epoch: UUID) -> SeriesMap:
-        """Return the epoch's map, loaded at its first use."""
-        while epoch not in self._maps:
-            if sum(known.size for known in self._maps.values()) > MAPS_BYTES:
-                self._maps.clear()
-            loaded = SeriesMap()
-            try:
-                if self._states[epoch].series_through:
-                    who = (self._identity.site_id, self._identity.satellite_id, epoch)
-                    async with self._services.database.connection() as connection:
-                        loaded.extend(await load_series(connection, *who))
-                self._maps[epoch] = loaded
-            except UnavailableError as error:
-                self._services.outage.lost(error)
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._services.outage.back()
-        return self._maps[epoch]
-
-    def _window(self, offset_ms: int) -> Window:
-        return self._services.windows.of(self._identity.site_id, _now_ms(), offset_ms)
-
-    def _epoch(self, value: bytes) -> UUID:
-        epoch = epoch_of(value)
-        state = self._states.get(epoch)
-        if state is None:
-            raise ProtocolError(f"epoch {epoch} was not offered in the greeting")
-        if state.retired:
-            raise ProtocolError(f"epoch {epoch} is retired: start a new one")
-        return epoch
-
-    def wake(self) -> None:
-        """Let the session look whether there is something to tell its satellite."""
-        self._wake.set()
-
-    async def _tell_budget(self) -> None:
-        if (budget := self._services.budgets.of(self._identity.site_id)) != self._budget:
-            self._budget = budget
-            values = (budget.kbit, budget.from_minute, budget.to_minute)
-            told = dict(zip(("kbit_per_second", "from_minute", "to_minute"), values, strict=True))
-            await self._send(uplink_pb2.MetaconsoleMessage(backfill=uplink_pb2.BackfillBudget(**told)))
-
-    async def _acknowledge(self) -> None:
-        while True:
-            await self._tell_budget()
-            if (answer := self._clock.answer()) is not None:
-                await self._send(uplink_pb2.MetaconsoleMessage(clock=answer))
-            await self._wake.wait()
-            self._wake.clear()
-            if self._recall is not None:
-                recall, self._recall = self._recall, None
-                await self._send(uplink_pb2.MetaconsoleMessage(recall=recall))
-            if self._drain is not None:
-                drain, self._drain = self._drain, None
-                await self._send(uplink_pb2.MetaconsoleMessage(drain=drain))
-            settled, self._settled = self._settled, []
-            if not settled:
-                continue
-            if any(outcome is Outcome.FENCED for _, outcome in settled):
-                async with self._services.database.connection() as connection:
-                    newest = await newest_session(connection, self._identity.site_id, self._identity.satellite_id)
-                raise SessionEnd(grpc.StatusCode.ABORTED, f"{self} is fenced: {newest}")
-            failpoint("gateway.ack.before")
-            for ack in acks(settled):
-                await self._send(uplink_pb2.MetaconsoleMessage(ack=ack))
-            failpoint("gateway.ack.after")
-            await self._send(uplink_pb2.MetaconsoleMessage(credit=uplink_pb2.Credit(frames=len(settled))))
-            self._in_flight -= len(settled)
-            del settled
-            self._room.set()
-
-    async def _read(self) -> uplink_pb2.SatelliteMessage | None:
-        self._reading_since = time.monotonic()
-        try:
-            message = await anext(self._requests, None)
-        except DecodeError as error:
-            raise ProtocolError(f"a message can't be read, its session ends: {error}") from error
-        self._reading_since = None
-        return message
-
-    async def _send(self, message: uplink_pb2.MetaconsoleMessage) -> None:
-        self._writing_since = time.monotonic()
-        await self._context.write(message)
-        self._writing_since = None
-
-    def _greet(self, hello: uplink_pb2.Hello, run: UUID) -> None:
-        now = datetime.now(UTC)
-        self._clock.greeted(hello.now_ms)
-        seen = Seen(
-            site_id=self._identity.site_id,
-            satellite_id=self._identity.satellite_id,
-            session=self.number,
-            seen_at=now,
-            connected_at=now,
-            peer=self._peer[:200],
-            version=plain(hello.version, 100),
-            epoch=run,
-        )
-        self._note(seen)
-
-    def _beat(self, heartbeat: uplink_pb2.Heartbeat) -> None:
-        assert self._seen is not None
-        self._clock.beat(heartbeat)
-        self._wake.set()  # it is answered
-        self._note(
-            replace(self._seen, seen_at=datetime.now(UTC), heartbeat=heartbeat_values(heartbeat, self._protocol))
-        )
-
-    def _note(self, seen: Seen) -> None:
-        clock = self._clock.now()
-        seen = self._seen = replace(seen, clock_offset_ms=clock.offset_ms, clock_uncertainty_ms=clock.uncertainty_ms)
-        self._services.liveness.note(seen)
-
-
-def _late(sentence: str) -> SessionEnd:
-    return SessionEnd(grpc.StatusCode.DEADLINE_EXCEEDED, sentence)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        await self._answers.expect()
+        await self._services.writer.submit(frame, self._answers)

@@ -19,7 +19,8 @@ from metaconsole.gateway import session as sessions
 from metaconsole.gateway.check import ProtocolError
 from metaconsole.gateway.inflating import OversizeError
 from metaconsole.gateway.peers import leaf_of
-from metaconsole.gateway.session import Context, Services, SessionEnd
+from metaconsole.gateway.services import Services
+from metaconsole.gateway.stream import Context, SessionEnd
 from metaconsole.store.database import UnavailableError, UnstorableError
 from metaconsole.store.epochs import COPIES, OldCounterError, UnregisteredError, find_revoked
 from metaconsole.store.series import OutOfOrderError

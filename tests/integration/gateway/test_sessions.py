@@ -13,7 +13,7 @@ import grpc.aio
 import pytest
 from fixtures.gateway import Client, Place, SessionOverError, batch, channel, connected, gateway, rows, session
 
-from metaconsole.gateway import session as sessions
+from metaconsole.gateway import stream
 from metaconsole.pki import open_authority
 from shared import tls
 from shared.pb import uplink_pb2
@@ -190,7 +190,7 @@ def over(place: Place, act: Callable[[Client], Awaitable[None]]) -> SessionOverE
 
 
 def test_a_satellite_that_falls_silent_is_let_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.5)
 
     async def say_nothing(client: Client) -> None:
         await client.read()
@@ -200,7 +200,7 @@ def test_a_satellite_that_falls_silent_is_let_go(place: Place, monkeypatch: pyte
 
 
 def test_a_satellite_that_reads_nothing_is_let_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(stream, "WRITE_SECONDS", 0.5)
 
     async def read_nothing(client: Client) -> None:
         # Frames are refused, each with a long sentence, until no more sentences fit on the way; then the gateway reads
