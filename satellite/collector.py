@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.model import Action, ActionResult, Event, Inventory, Readings
 
 T = TypeVar("T")
+Progress = Callable[[float, str], None]  # how much of an action is done (0 to 1), and what happens now
 
 
 class SourceError(Exception):
@@ -68,6 +69,15 @@ class Privilege:
     enables: str
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a source was asked since the start: calls, bytes both ways, and the seconds that it took to answer them."""
+
+    calls: int
+    bytes: int
+    seconds: float
+
+
 class Context(Protocol):
     """What the satellite gives to a collector."""
 
@@ -93,6 +103,7 @@ class Collector(ABC):
     Config: ClassVar[type[CollectorConfig]]
     capabilities: ClassVar[frozenset[str]]  # of: metrics, inventory, events, clock, and the verbs of act
     privileges: ClassVar[Sequence[Privilege]]
+    open_seconds: ClassVar[float] = 10.0  # that open and discover may take; a plan's deadline where that is longer
 
     def __init__(self, config: CollectorConfig, context: Context) -> None:
         self.config = config
@@ -120,8 +131,22 @@ class Collector(ABC):
         """Return the readings of a plan. A broken object is left out, it never fails the cycle. Raises SourceError."""
 
     @abstractmethod
-    def events(self) -> AsyncIterator[Event]:
-        """Yield events as they happen, until closed. A source without events yields none and ends at once."""
+    def events(self, after: str | None) -> AsyncIterator[Event | Inventory]:
+        """Yield events as they happen, until closed. A source without events yields none and ends at once.
+
+        after is the id of the newest event that is safe in the spool, also of an earlier run; None where there is none.
+        A source that keeps a history goes on right behind it. A source that tells by itself what changes yields the
+        whole inventory anew, as discover would return it.
+        """
+
+    def load(self) -> Load | None:
+        """Return what the source was asked since the start; None where the collector does not count it."""
+        return None
+
+    @property
+    def budget(self) -> float:
+        """The share of the time for which the source may be kept busy; the intervals are stretched to hold it."""
+        return 1.0
 
     async def source_clock(self) -> SourceTime | None:
         """Return what the source's own clock says now, by one short call; None where it has none. Raises SourceError.
@@ -131,8 +156,11 @@ class Collector(ABC):
         return None
 
     @abstractmethod
-    async def act(self, action: Action) -> ActionResult:
-        """Carry out an action whose verb is in capabilities; refuses others in the result. Raises SourceError."""
+    async def act(self, action: Action, progress: Progress) -> ActionResult:
+        """Carry out an action whose verb is in capabilities; refuses others in the result. Raises SourceError.
+
+        With dry_run nothing is changed, and the result says whether it would be allowed and would work.
+        """
 
     @abstractmethod
     async def close(self) -> None:

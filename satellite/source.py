@@ -26,7 +26,6 @@ from shared.model import GapReason, Readings
 from shared.pb import uplink_pb2
 
 _LOOK: Final = 1.0  # seconds between two looks at whether the source is paused
-_SHORTEST_OPEN: Final = 10.0  # seconds for open and discover, where the plans allow less
 _CLOSE_WITHIN: Final = 1.0
 
 
@@ -50,13 +49,13 @@ class SourceRunner:
         self._threads, self._series, self._clock, self._pause_file = threads, series, clock, pause_file
         now = clock.now_ms()
         self._plans = [Planned.of(name, plan, ends.get((name, plan.name), 0), now) for plan in collector.plans]
-        self._open_seconds = max(_SHORTEST_OPEN, *(item.plan.deadline for item in self._plans))
+        self._open_seconds = max(collector.open_seconds, *(item.plan.deadline for item in self._plans))
         self._output = SourceOutput(name, put)
         self._health = SourceHealth(name, clock)
         self._clock_set = ClockSet(clock, self._plans, self._output)
         self._source_clock = SourceClock(clock)
         self._inventory = SourceInventory(collector, self._output, clock, self._source_clock)
-        self._events = SourceEvents(collector, self._output, clock, self._something_happened)
+        self._events = SourceEvents(collector, self._output, clock, self._inventory.take, self._something_happened)
         self._open = False
         self._poke = asyncio.Event()
 

@@ -5,7 +5,7 @@ stamped by one clock.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from itertools import takewhile
 from typing import Final
@@ -15,7 +15,7 @@ from satellite.clock import STEP_MS, Clock, apart_ms, stamp
 from satellite.collector import Collector, SourceError
 from satellite.source_health import LONGEST_BACKOFF
 from satellite.source_output import SourceOutput
-from shared.model import Event
+from shared.model import Event, Inventory
 from shared.pb import uplink_pb2
 
 WAITING: Final = 20_000
@@ -28,9 +28,18 @@ _Arrived = tuple[Event, uplink_pb2.ClockStamp]  # when, by both clocks
 class SourceEvents:
     """Follows the events of one source between `begin` and `end`, in two tasks of its own."""
 
-    def __init__(self, collector: Collector, output: SourceOutput, clock: Clock, arrived: Callable[[], None]) -> None:
-        """Call arrived whenever events have come: what exists at the source may have changed."""
-        self._collector, self._output, self._clock, self._arrived = collector, output, clock, arrived
+    def __init__(
+        self,
+        collector: Collector,
+        output: SourceOutput,
+        clock: Clock,
+        changed: Callable[[Inventory], Awaitable[None]],
+        arrived: Callable[[], None],
+    ) -> None:
+        """Hand over to changed an inventory that came; call arrived on events: what exists may have changed by them."""
+        self._collector, self._output, self._clock = collector, output, clock
+        self._changed, self._arrived = changed, arrived
+        self._after: str | None = None  # the newest event that is in the spool
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -52,8 +61,11 @@ class SourceEvents:
         try:
             while True:
                 try:
-                    async with aclosing(self._collector.events()) as events:  # type: ignore[type-var]
+                    async with aclosing(self._collector.events(self._last(waiting))) as events:  # type: ignore[type-var]
                         async for event in events:
+                            if isinstance(event, Inventory):
+                                await self._changed(event)
+                                continue
                             arrived.set()
                             if len(waiting) >= WAITING:  # the disk is full, and memory is not to follow
                                 self._output.tell(f"more than {WAITING} events wait: newer ones are left out")
@@ -84,7 +96,11 @@ class SourceEvents:
                 frame.stamped.CopyFrom(some[0][1])
                 if not await self._output.put(frame):
                     break
+                self._after = some[-1][0].id
                 del waiting[: len(some)]
+
+    def _last(self, waiting: Sequence[_Arrived]) -> str | None:
+        return waiting[-1][0].id if waiting else self._after
 
 
 def _by_one_clock(events: Sequence[_Arrived]) -> Sequence[_Arrived]:

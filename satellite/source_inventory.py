@@ -3,6 +3,7 @@
 The one promise: changes that found no room on the disk are made up for by the whole inventory.
 """
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +14,7 @@ from satellite.inventory import InventoryTracker
 from satellite.source_clock import SourceClock
 from satellite.source_output import SourceOutput
 from satellite.threads import within
+from shared.model import Inventory
 from shared.pb import inventory_pb2, uplink_pb2
 
 _EVERY: Final = 60.0
@@ -27,6 +29,7 @@ class SourceInventory:
         self.full_wanted = False
         self._collector, self._output, self._clock, self._source_clock = collector, output, clock, source_clock
         self._tracker = InventoryTracker(output.source)
+        self._ordered = asyncio.Lock()  # what discover finds and what the source tells by itself, one after the other
 
     def begin(self) -> None:
         """Ask at once: the source was opened."""
@@ -48,20 +51,25 @@ class SourceInventory:
             async with within(seconds):
                 inventory = await self._collector.discover()
                 await self._source_clock.measure(self._collector)
-            deltas = self._tracker.update(inventory, self._clock.now_ms())
+            await self.take(inventory)
         except Exception as error:  # noqa: BLE001 - whatever a collector does, it does to its own source only
             self._output.tell(
                 f"its inventory could not be read: {type(error).__name__}: {error}",
                 None if isinstance(error, SourceError | TimeoutError) else error,
             )
             return False
-        await self._put(deltas)
         return True
+
+    async def take(self, inventory: Inventory) -> None:
+        """Spool what changed in an inventory since the last one."""
+        async with self._ordered:
+            await self._put(self._tracker.update(inventory, self._clock.now_ms()))
 
     async def send_full(self) -> None:
         """Spool everything that was last seen once more."""
         self.full_wanted = False
-        await self._put(self._tracker.full())
+        async with self._ordered:
+            await self._put(self._tracker.full())
 
     async def _put(self, deltas: Sequence[inventory_pb2.InventoryDelta]) -> None:
         if not await self._output.put(*(uplink_pb2.Frame(inventory=delta) for delta in deltas)):

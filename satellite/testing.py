@@ -18,7 +18,7 @@ from satellite.clock import SystemClock
 from satellite.collector import Check, Collector, PollPlan, SourceError
 from satellite.source_clock import check_clock
 from shared.catalogue import catalogue
-from shared.model import Action, Event, Inventory, Readings, ResourceKey
+from shared.model import Action, Event, Inventory, Readings, ResourceKey, SeriesKey
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class CollectorContract(ABC):
 
         async def body(collector: Collector) -> None:
             resource = (await collector.discover()).resources[0].key
-            result = await collector.act(Action("1", resource, "no-such-verb"))
+            result = await collector.act(Action("1", resource, "no-such-verb"), lambda _share, _what: None)
             assert not result.succeeded
             assert "no-such-verb" in result.message
 
@@ -199,8 +199,7 @@ def check_readings(readings: Readings, known: set[ResourceKey]) -> None:
     """Assert that readings fit the catalogue, and belong to known resources."""
     assert len(readings.times), "no instant"
     assert (np.diff(readings.times) > 0).all(), "the instants do not ascend"
-    metrics = [block.layout.metric for block in readings.blocks]
-    assert len(set(metrics)) == len(metrics), "a metric has two blocks"
+    _check_once(readings)
     for block in readings.blocks:
         metric = catalogue()[block.layout.metric]
         series = block.layout.series
@@ -242,5 +241,15 @@ async def _closing(collector: Collector, body: Callable[[Collector], Awaitable[T
         await collector.close()
 
 
+def _check_once(readings: Readings) -> None:
+    """Assert that no series has two values at an instant; a metric may stand in several blocks."""
+    seen: set[tuple[SeriesKey, int]] = set()
+    for block in readings.blocks:
+        for place, key in enumerate(block.layout.series):
+            own = range(len(readings.times)) if block.instants is None else [int(block.instants[place])]
+            assert seen.isdisjoint((key, instant) for instant in own), f"{key} has two values at an instant"
+            seen.update((key, instant) for instant in own)
+
+
 async def _drain(collector: Collector) -> list[Event]:
-    return [event async for event in collector.events()]
+    return [event async for event in collector.events(None) if isinstance(event, Event)]

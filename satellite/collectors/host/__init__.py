@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar
 
-from satellite.collector import Check, Collector, Context, PollPlan, Privilege
+from satellite.collector import Check, Collector, Context, PollPlan, Privilege, Progress
 from satellite.collectors.host.client import FIRST_INTERVAL, Machine, Usage
 from satellite.collectors.host.config import HostConfig
 from satellite.collectors.host.inventory import discover
@@ -82,13 +82,13 @@ class HostCollector(Collector):
         patience = min(2.0, self.config.interval / 4)
         return await _within(patience, asyncio.ensure_future(self.context.call(self._machine.remote.read)))
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self, after: str | None) -> AsyncIterator[Event]:  # noqa: ARG002
         """Yield nothing: a machine does not report what happens to it."""
         nothing: tuple[Event, ...] = ()
         for event in nothing:
             yield event
 
-    async def act(self, action: Action) -> ActionResult:
+    async def act(self, action: Action, progress: Progress) -> ActionResult:  # noqa: ARG002
         """Refuse: this collector only reads."""
         return ActionResult(False, f"the collector host only reads; it can't carry out {action.verb!r}")
 

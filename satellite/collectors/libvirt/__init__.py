@@ -9,7 +9,16 @@ from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Final
 
 from satellite.blocks import Blocks
-from satellite.collector import Check, Collector, Context, PollPlan, Privilege, SourceError, SourceUnreachableError
+from satellite.collector import (
+    Check,
+    Collector,
+    Context,
+    PollPlan,
+    Privilege,
+    Progress,
+    SourceError,
+    SourceUnreachableError,
+)
 from satellite.collectors.libvirt.client import Client
 from satellite.collectors.libvirt.config import LibvirtConfig
 from satellite.collectors.libvirt.events import EventFeed
@@ -86,11 +95,11 @@ class LibvirtCollector(Collector):
             return await self._collect_capacity()
         raise ValueError(f"the collector libvirt has no poll plan {plan!r}")
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self, after: str | None) -> AsyncIterator[Event]:  # noqa: ARG002 - libvirt keeps no history
         """Yield lifecycle events as libvirt reports them, until closed."""
         return self._feed.events()
 
-    async def act(self, action: Action) -> ActionResult:
+    async def act(self, action: Action, progress: Progress) -> ActionResult:  # noqa: ARG002
         """Refuse: this collector only reads."""
         return ActionResult(False, f"the collector libvirt only reads; it can't carry out {action.verb!r}")
 

@@ -140,7 +140,7 @@ def test_states_and_events_of_the_own_connection(node: str, monkeypatch: pytest.
 
 
 async def _listen(collector: LibvirtCollector, events: list[Event]) -> None:
-    async for event in collector.events():
+    async for event in collector.events(None):
         events.append(event)  # noqa: PERF401 - seen while it grows
 
 

@@ -174,5 +174,5 @@ def test_suspended_guest_stands_still_and_its_life_is_told(libvirtd: Libvirtd, b
 
 
 async def _listen(collector: LibvirtCollector, events: list[Event]) -> None:
-    async for event in collector.events():
+    async for event in collector.events(None):
         events.append(event)  # noqa: PERF401 - seen while it grows

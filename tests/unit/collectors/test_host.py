@@ -186,9 +186,9 @@ def test_virtualization_is_told_from_files(files: dict[str, str], name: str, mon
 def test_actions_are_refused_and_events_end() -> None:
     async def body() -> None:
         collector = HostCollector(HostConfig(), LocalContext())
-        result = await collector.act(Action("1", ResourceKey(Kind.HOST, "x"), "reboot"))
+        result = await collector.act(Action("1", ResourceKey(Kind.HOST, "x"), "reboot"), lambda _share, _what: None)
         assert (result.succeeded, "reboot" in result.message) == (False, True)
-        assert [event async for event in collector.events()] == []
+        assert [event async for event in collector.events(None)] == []
         with pytest.raises(ValueError, match="no poll plan 'slow'"):
             await collector.collect("slow")
 
