@@ -195,7 +195,7 @@ class Satellite:
             disk_free_bytes=free,
             sources=self._scheduler.status(),
             frames_produced=self._spool.produced,
-            frames_refused=self._uplink.refused,
+            frames_refused=self._uplink.refusals.frames,
             rss_bytes=_rss_bytes(),
             cpu_seconds=time.process_time(),
             backfill_rate=self._uplink.backfill.rate,

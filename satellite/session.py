@@ -20,6 +20,7 @@ from satellite.heartbeats import Heartbeats
 from satellite.in_flight import InFlight
 from satellite.metaconsole_clock import MetaconsoleClock
 from satellite.reconciler import ANSWERED_SINCE, Reconciler
+from satellite.refusals import Refusals
 from satellite.sending import Sender
 from satellite.spool import Spool
 from satellite.stream import SessionEndedError, Stream
@@ -42,17 +43,16 @@ class Session:
         clock: Clock,
         metaconsole_clock: MetaconsoleClock,
         backfill: Backfill,
-        told_reasons: set[str],
+        refusals: Refusals,
         reconciler: Reconciler | None = None,
     ) -> None:
-        self.refused = 0
         self.welcomed = False
         self.on_welcome: Callable[[], None] = lambda: None
         self.on_renew: Callable[[], None] = lambda: None
         self.trust_sha256 = b""
         self._spool, self._state, self._clock, self._metaconsole_clock = spool, state, clock, metaconsole_clock
         self._backfill = backfill
-        self._told_reasons = told_reasons
+        self._refusals = refusals
         self._reconciler = reconciler
         self._stream = Stream()
         self._heartbeats = Heartbeats(self._stream, heartbeat, metaconsole_clock)
@@ -172,23 +172,11 @@ class Session:
 
     async def _take_ack(self, ack: uplink_pb2.Ack) -> None:
         for refusal in ack.refused:
-            self._tell_refusal(refusal)
+            self._refusals.note(refusal)  # the gap is the metaconsole's to write, as it takes the sequence
         taken = _pairs(ack.taken)
         self._spool.acknowledge(ack.epoch, taken)
         self._in_flight.acknowledged(ack.epoch, taken)
         self._spool.changed.set()
-
-    def _tell_refusal(self, refusal: uplink_pb2.Refusal) -> None:
-        # The gap is the metaconsole's to write, in the transaction that takes the sequence.
-        self.refused += 1
-        if refusal.reason not in self._told_reasons and len(self._told_reasons) < 100:
-            self._told_reasons.add(refusal.reason)
-            _log.error(
-                "the metaconsole refused frame %d (%s): %.300s (each reason is told once)",
-                refusal.sequence,
-                refusal.reason[:50],
-                refusal.detail,
-            )
 
     async def _refuse_action(self, request: actions_pb2.ActionRequest) -> None:
         try:

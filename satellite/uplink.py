@@ -20,6 +20,7 @@ from satellite.channels import ChannelFactory
 from satellite.clock import Clock
 from satellite.metaconsole_clock import MetaconsoleClock
 from satellite.reconciler import Reconciler
+from satellite.refusals import Refusals
 from satellite.session import Session
 from satellite.spool import Spool
 from satellite.spool_files import SpoolFiles
@@ -90,7 +91,7 @@ class Uplink:
         retry: tuple[float, float] = (1.0, _LONGEST),
     ) -> None:
         """Use addresses in their order; retry is where backoff begins and where it ends, in seconds."""
-        self.refused = 0
+        self.refusals = Refusals()
         self.backfill = Backfill()
         self.connected_to: str | None = None
         self.since_ms = clock.now_ms()  # of the state: connected, or not
@@ -100,7 +101,6 @@ class Uplink:
         self._retry = retry
         self._random = random.Random()  # noqa: S311 - jitter is no secret
         self._told_outage = False
-        self._told_reasons: set[str] = set()
         self._session: Session | None = None
         self.metaconsole_clock = MetaconsoleClock(clock)
         self._reconciler = Reconciler(spool, clock)
@@ -139,7 +139,7 @@ class Uplink:
             self._clock,
             self.metaconsole_clock,
             self.backfill,
-            self._told_reasons,
+            self.refusals,
             self._reconciler,
         )
         session.on_welcome = lambda: self._welcomed(address)
@@ -152,7 +152,6 @@ class Uplink:
             try:
                 await session.run(channel)
             finally:
-                self.refused += session.refused
                 await channel.close()
         except SessionEndedError as error:
             delay = error.reconnect_after

@@ -26,6 +26,7 @@ from metaconsole.store.log import append
 from satellite.backfill import Backfill
 from satellite.bounds import Bounds
 from satellite.metaconsole_clock import MetaconsoleClock
+from satellite.refusals import Refusals
 from satellite.session import Session
 from satellite.spool import Spool
 from satellite.stream import SessionEndedError
@@ -176,7 +177,7 @@ class ClonedSatellite:
         for _ in range(_SESSIONS):
             call = Call(centre, link)
             clocks = (self.clock, MetaconsoleClock(self.clock))
-            session = OneSession(self.spool, self.state, uplink_pb2.Heartbeat, *clocks, Backfill(), set())
+            session = OneSession(self.spool, self.state, uplink_pb2.Heartbeat, *clocks, Backfill(), Refusals())
             session.call = call
             try:
                 await session.run(call)  # type: ignore[arg-type]

@@ -158,8 +158,9 @@ def test_a_refused_frame_is_let_go_of_and_counted_and_told_once(rig: Rig, caplog
     async def scenario() -> None:
         await rig.spool.append(batch_frame())
         await rig.spool.append(events_frame(1))
-        async with serving(FakeGateway(refuse=refuse)) as gateway, rig.running(gateway.port):
+        async with serving(FakeGateway(refuse=refuse)) as gateway, rig.running(gateway.port) as uplink:
             await wait_until(lambda: not rig.spool.current.pending, 5, "all is acknowledged")
+            assert uplink.refusals.frames == 2  # and not only when the session ends
             # The gap is the metaconsole's to write: nothing was added here.
             assert len(gateway.frames) == 2
             assert rig.spool.produced == 2
