@@ -1,7 +1,8 @@
 """What a satellite produced against what became of it: stored, missing with the reason, stored twice.
 
 The one promise: each sequence that was told is counted as stored, as lost for one reason, or as absent, and as one of
-them only. A frame is stored whole or not at all, so the sums of samples are a check of their own.
+them only. A frame is stored whole, or without samples that were refused and counted, so the sums of samples are a check
+of their own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,10 @@ from shared.tallies import block_of
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What a reader counted of a block; reason is empty for what is stored."""
+    """What a reader counted of a block; reason is empty for what is stored.
+
+    The samples of a reason are those that frames which are stored lack for it.
+    """
 
     epoch: UUID
     block: int
@@ -34,6 +38,7 @@ class Line:
     absent: int  # frames that nobody accounts for
     lost: Mapping[str, int]  # frames by reason
     stored_samples: int
+    refused_samples: int  # that frames which are stored lack
     again_frames: int
     again_samples: int
     unequal: bool  # the samples of its frames are not those that were told
@@ -62,6 +67,7 @@ class Account:
     frames: int = 0
     samples: int = 0
     stored_samples: int = 0
+    refused_samples: int = 0
     absent: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     again_frames: int = 0
@@ -72,6 +78,7 @@ class Account:
             self.frames += line.frames
             self.samples += line.told.samples
             self.stored_samples += line.stored_samples
+            self.refused_samples += line.refused_samples
             self.absent += line.absent
             self.again_frames += line.again_frames
             self.again_samples += line.again_samples
@@ -114,18 +121,20 @@ def _line(told: Told, taken: RangeSet, lost: Sequence[Counted], block: Sequence[
                 there.remove(*part)
                 reasons[one.reason] = reasons.get(one.reason, 0) + part[1] - part[0] + 1
     stored = next((one for one in block if not one.reason), None)
-    samples, unequal = _samples(told, there, stored, missing=len(there) < frames)
-    again = [(one.again_frames, one.again_samples) for one in block]
-    return Line(told, absent, reasons, samples, sum(f for f, _ in again), sum(s for _, s in again), unequal)
+    refused = sum(one.samples for one in block if one.reason)
+    samples, unequal = _samples(told, there, stored, refused, missing=len(there) < frames)
+    again_frames, again_samples = sum(one.again_frames for one in block), sum(one.again_samples for one in block)
+    return Line(told, absent, reasons, samples, refused, again_frames, again_samples, unequal)
 
 
-def _samples(told: Told, there: RangeSet, stored: Counted | None, *, missing: bool) -> tuple[int, bool]:
-    """Return how many samples are stored, and whether they contradict what was told.
+def _samples(told: Told, there: RangeSet, stored: Counted | None, refused: int, *, missing: bool) -> tuple[int, bool]:
+    """Return how many samples are stored, and whether they, with those that were refused, contradict what was told.
 
     What was counted is compared where it is of the same frames: a reader may be behind, and the report may be older.
     """
     if stored is not None and list(stored.ranges) == list(there):
-        contradicts = stored.samples != told.samples if not missing else stored.samples > told.samples
+        counted = stored.samples + refused
+        contradicts = counted != told.samples if not missing else counted > told.samples
         return stored.samples, contradicts and not told.uncounted
     return told.samples * len(there) // (told.last - told.first + 1), False
 

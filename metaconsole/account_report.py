@@ -11,6 +11,7 @@ _WORDS: Final = {
     "dropped": "dropped by the satellite: its spool or its disk was full",
     "error": "damaged at the satellite before they were sent",
     "gone": "missing here after they were stored, and held by the satellite no more",
+    "refused: quota": "refused: the site had all its series",
     "absent": "not accounted for: asked for at the satellite's next report",
 }
 
@@ -28,6 +29,7 @@ def told(of: Reported, found: Account, differences: Sequence[Difference]) -> dic
             "samples": found.samples - found.stored_samples,
             "reasons": {**found.lost, **({"absent": found.absent} if found.absent else {})},
         },
+        "refused_samples": found.refused_samples,  # of frames that are stored
         "duplicated": {"frames": found.again_frames, "samples": found.again_samples},
         "differing": [_line(line) for line in found.differing],
         "differences": [
@@ -60,6 +62,8 @@ def lines(site: str, one: dict[str, Any]) -> Iterator[str]:
         yield f"  {name:<11}{one[name]['frames']:>14,} frames{one[name]['samples']:>18,} samples"
         for reason, frames in one[name].get("reasons", {}).items():
             yield f"  {'':<11}{frames:>14,} {_WORDS.get(reason, reason)}"
+    if one["refused_samples"]:
+        yield f"  {one['refused_samples']:,} samples of frames that are stored are refused: the site had all its series"
     for line in one["differing"]:
         yield f"  not accounted for, spooled {line['from'][:19]} to {line['to'][:19]} UTC: {_where(line)}"
         yield (

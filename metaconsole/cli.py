@@ -287,6 +287,25 @@ def set_backfill(home: Path, name: str, kbit: int, hours: str) -> None:
             raise click.ClickException(f"{error}; nephoscope site list names them") from error
 
 
+@site.command("series")
+@_home
+@click.argument("name")
+@click.option("--quota", type=int, help="How many it may have from now on; default: only print.")
+def series_quota(home: Path, name: str, quota: int | None) -> None:
+    """Print how many series a site has and may have, or set the latter. What is beyond it is refused and counted."""
+    from metaconsole.store.pool import connect
+    from metaconsole.store.site_settings import UnknownSiteError, find_room, set_quota
+
+    with _sentences(), connect(_url(home)) as connection:
+        try:
+            if quota is not None:
+                set_quota(connection, name, quota, "command line")
+            room = find_room(connection, name)
+        except UnknownSiteError as error:
+            raise click.ClickException(f"{error}; nephoscope site list names them") from error
+    click.echo(f"{room.series} of {room.quota} series")
+
+
 @site.command("list")
 @_home
 def list_sites(home: Path) -> None:

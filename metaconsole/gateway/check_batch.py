@@ -1,6 +1,7 @@
 """Check a batch and make its row of the log: everything is decoded once, value bytes are stored as sent.
 
-The one promise: a row that is returned decodes, holds finite values of known series only, and lies within the window.
+The one promise: a row that is returned decodes, holds finite values of known series only, and lies within the window;
+samples of it that the quota refuses are counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from metaconsole.gateway.left_out import leave_out, leaves_some
 from metaconsole.gateway.refused import NAME, RefusedError, count, instant, text
 from metaconsole.gateway.series_map import Layout, SeriesMap
 from metaconsole.gateway.window import AHEAD_MS, Window
@@ -40,10 +42,12 @@ def check_batch(
         first, last = _check_times(blocks, times, window)
     except (BatchError, ColumnError) as error:
         raise RefusedError("malformed", str(error)) from error
-    source_id = _one_source(batch, layouts, sources)
+    source_id, partly, refused = _one_source(batch, layouts, sources), leaves_some(layouts), 0
     # Only now, when nothing can be refused any more: what goes into quarantine is what was sent.
     if batch.discontinuous:
         _break(blocks)
+    if partly:
+        blocks, layouts, refused = leave_out(blocks, layouts, len(times))
     payload, offsets = _stored(blocks, layouts)
     return LogRow(
         LogKind.BATCH,
@@ -53,7 +57,8 @@ def check_batch(
         source_id=source_id,
         plan=batch.plan,
         interval_ms=batch.interval_ms,
-        samples=samples,
+        samples=samples - refused,
+        refused=refused,
         metrics=tuple([layout.metric_id for layout in layouts]),
         offsets=offsets,
         times=batch.times.SerializeToString(),
@@ -137,7 +142,7 @@ def _counters() -> frozenset[str]:
 
 def _one_source(batch: pb.Batch, layouts: Sequence[Layout], sources: Mapping[str, int]) -> int | None:
     found = sources.get(batch.source)
-    if any(layout.source_id != found for layout in layouts):
+    if any(layout.source_id != found for layout in layouts if layout.column):
         raise RefusedError("malformed", f"a batch of the source {batch.source} holds series of another source")
     return found
 

@@ -11,12 +11,13 @@ from uuid import UUID
 
 from metaconsole.gateway.check import SEQUENCES, ProtocolError
 from metaconsole.gateway.refused import KEY, NAME, RefusedError, text
+from metaconsole.store.definitions import Definition
 from metaconsole.store.epochs import Offer
-from metaconsole.store.series import Definition
 from shared.model import Kind
 from shared.pb import telemetry_pb2, uplink_pb2
 
 SERIES: Final = 1_000_000  # per satellite
+MAPPED: Final = 10_000_000  # definitions in the maps of all epochs that a satellite offers at a time
 SERIES_ATTRIBUTES: Final = 16
 ATTRIBUTE_BYTES: Final = 2_000  # of all attributes of a series: PostgreSQL's index of them takes no more than 2.6 KiB
 EPOCHS: Final = 1_000
@@ -39,14 +40,22 @@ def check_hello(hello: uplink_pb2.Hello) -> tuple[UUID, list[Offer]]:
 
 
 def check_definitions(
-    message: telemetry_pb2.SeriesDefinitions, through: int, metrics: Mapping[str, int]
+    message: telemetry_pb2.SeriesDefinitions, through: int, metrics: Mapping[str, int], elsewhere: int = 0
 ) -> tuple[int, list[Definition]]:
-    """Return the first new id and the definitions from there on; raises ProtocolError where ids leave holes."""
+    """Return the first new id and the definitions from there on; raises ProtocolError where ids leave holes.
+
+    Of the epoch, definitions are known through an id; elsewhere are those of the session's other epochs.
+    """
     new = [definition for definition in message.definitions if definition.id > through]
     if [definition.id for definition in new] != list(range(through + 1, through + 1 + len(new))):
         raise ProtocolError(f"series definitions come in order of their ids; the next one is {through + 1}")
     if through + len(new) > SERIES:
         raise ProtocolError(f"a satellite has at most {SERIES} series")
+    if elsewhere + through + len(new) > MAPPED:
+        raise ProtocolError(
+            f"the epochs of a session have at most {MAPPED} series definitions: connect again, those of epochs whose "
+            "frames are delivered are forgotten then"
+        )
     return through + 1, [_definition(definition, metrics) for definition in new]
 
 

@@ -23,6 +23,7 @@ from metaconsole.gateway.files import use_file_limit
 from metaconsole.gateway.garbage import keep_frozen
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
+from metaconsole.gateway.quotas import Quotas
 from metaconsole.gateway.services import Services
 from metaconsole.gateway.uplink import Uplink
 from metaconsole.gateway.window import Windows
@@ -71,7 +72,8 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
         ):
             writer, liveness, budgets = Writer(settings.database_url), Liveness(database), Budgets(database)
             outage = Outage("series definitions")
-            services = Services(database, writer, liveness, threads, metrics, windows, outage, budgets, certificates)
+            shared = (windows, outage, budgets, certificates, Quotas())
+            services = Services(database, writer, liveness, threads, metrics, *shared)
             uplink = Uplink(services)
             enrolment_pb2_grpc.add_EnrolmentServicer_to_server(Renewing(enrols), server)  # type: ignore[no-untyped-call]
             uplink_pb2_grpc.add_UplinkServicer_to_server(uplink, server)  # type: ignore[no-untyped-call]
@@ -80,6 +82,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, ready: Callable[[int
                 "watch": uplink.watch(),
                 "revoked": uplink.watch_revoked(),
                 "trust": uplink.watch_trust(),
+                "room": uplink.watch_room(),
                 "certificate": keep_certificate(settings.pki),
                 "notify": writer.notify(),
                 "liveness": liveness.run(),

@@ -7,6 +7,7 @@ from metaconsole.gateway.budgets import Budgets
 from metaconsole.gateway.certificates import Certificates
 from metaconsole.gateway.liveness import Liveness
 from metaconsole.gateway.outage import Outage
+from metaconsole.gateway.quotas import Quotas
 from metaconsole.gateway.window import Windows
 from metaconsole.gateway.writer import Writer
 from metaconsole.store.database import AsyncDatabase
@@ -25,3 +26,4 @@ class Services:
     outage: Outage  # of series definitions; the writer has that of frames
     budgets: Budgets
     certificates: Certificates
+    quotas: Quotas

@@ -114,6 +114,16 @@ class Session:
         self._answers.drain = uplink_pb2.Drain(reason=reason, reconnect_after_ms=int(after * 1000))
         self._answers.wake()
 
+    @property
+    def lacks_series(self) -> bool:
+        """Whether the quota refused some of its series."""
+        return self._series.lacks
+
+    def define_again(self, after: float) -> None:
+        """Let the satellite connect again after so many seconds: there is room for series that were refused."""
+        self._series.lacks = False
+        self.drain("there is room for series that were refused", after)
+
     def overdue(self, now: float) -> SessionEnd | None:
         """Return why the session must end when its satellite is silent or takes nothing; now is monotonic seconds."""
         return self._stream.overdue(now)

@@ -28,6 +28,8 @@ class SessionSeries:
 
     def __init__(self, services: Services, identity: SatelliteIdentity) -> None:
         self.known = Known(services.metrics, {})
+        self.lacks = False  # the quota refused some of the series
+        self._registration: Registration
         self._services = services
         self._identity = identity
         self._states: dict[UUID, EpochState] = {}
@@ -35,7 +37,9 @@ class SessionSeries:
 
     def begin(self, registration: Registration, sources: dict[str, int]) -> None:
         """Take what is stored: the epochs that were offered, and the ids of the site's sources."""
+        self._registration = registration
         self._states = {state.epoch: state for state in registration.epochs}
+        self.lacks = any(state.refused for state in registration.epochs)
         self.known.sources.update(sources)
 
     def epoch(self, value: bytes) -> UUID:
@@ -71,7 +75,8 @@ class SessionSeries:
         """Store definitions; raises ProtocolError."""
         epoch = self.epoch(message.epoch)
         series = await self.of(epoch)
-        first, definitions = check_definitions(message, series.through, self._services.metrics)
+        elsewhere = sum(state.series_through for state in self._states.values() if state.epoch != epoch)
+        first, definitions = check_definitions(message, series.through, self._services.metrics, elsewhere)
         if not definitions:
             return
         who = (self._identity.site_id, self._identity.satellite_id, epoch)
@@ -84,6 +89,9 @@ class SessionSeries:
                 self._services.outage.lost(error)
                 await asyncio.sleep(RETRY_SECONDS)
         self._services.outage.back()
+        if ids.excess is not None:
+            self.lacks = True
+            self._services.quotas.refused(self._registration.satellite, self._registration.site, ids.excess)
         series.extend(ids)
         self._states[epoch] = replace(self._states[epoch], series_through=series.through)
         names = [definition.source for definition in definitions]

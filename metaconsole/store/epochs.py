@@ -17,6 +17,7 @@ from metaconsole.store.database import AsyncConnection, StoreError, transaction
 from metaconsole.store.sql import statements
 
 RANGES_ALARM: Final = 1_000
+A_DAY: Final = 20_000  # epochs that a satellite may begin in a day; what it did not begin is kept for one
 SUPERSEDED: Final = 8  # processes that are remembered as fenced by the present one
 # How long after its greeting, or after what was heard of it last, a process counts as served.
 GREETED_SECONDS: Final = 5.0
@@ -32,6 +33,10 @@ class UnregisteredError(StoreError):
 
 class OldCounterError(StoreError):
     """Another process holds this identity, and has gone further or is served; the sentence names both."""
+
+
+class TooManyEpochsError(StoreError):
+    """The satellite begins epochs faster than it may; the sentence says when it may go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class EpochState:
     taken: Sequence[tuple[int, int]]
     retired: bool
     ranges: int = 0  # that were taken, of the offer or not
+    refused: int = 0  # definitions, because the site has its series
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,17 @@ async def register(
     offers: Sequence[Offer],
     greeting: Greeting = Greeting(),
 ) -> Registration:
-    """Open a session for the run whose epoch is given; raises Unregistered-, OldCounter- or UnavailableError."""
+    """Open a session for the run whose epoch is given; raises an error of this module, or UnavailableError."""
     who: dict[str, Any] = {"site_id": site_id, "satellite_id": satellite_id}
     try:
         return await _register(connection, who, run, offers, greeting)
     except OldCounterError:
         async with transaction(connection):
             await connection.execute(_SQL["note_rival"], {**who, **asdict(greeting)})
+        raise
+    except TooManyEpochsError:
+        async with transaction(connection):
+            await connection.execute(_SQL["note_too_many"], who)
         raise
 
 
@@ -110,12 +120,13 @@ async def _register(
         opened = await (await connection.execute(_SQL["open_session"], values)).fetchone()
         assert opened is not None
         session, incarnation = opened
-        await connection.execute(_SQL["forget_drained"], offered)
-        await connection.execute(_SQL["create_epochs"], offered)
+        await connection.execute(_SQL["forget_maps"], offered)
+        created = (await connection.execute(_SQL["create_epochs"], offered)).rowcount
+        await _spend(connection, who, created, f"satellite {satellite} of site {site}")
         rows = await (await connection.execute(_SQL["find_epochs"], offered)).fetchall()
-    known = {epoch: (through, taken) for epoch, through, taken in rows}
+    known = {epoch: found for epoch, *found in rows}
     states = [_state(offer, *known[offer.epoch], current=offer.epoch == run) for offer in offers]
-    for _, taken in known.values():
+    for _, taken, _ in known.values():
         if len(taken) > RANGES_ALARM:
             _log.error(
                 "what was taken of satellite %s of %s has %s holes; it should have few", satellite, site, len(taken)
@@ -156,6 +167,20 @@ async def _admit(connection: AsyncConnection, who: dict[str, Any], greeting: Gre
     return satellite, site
 
 
+async def _spend(connection: AsyncConnection, who: dict[str, Any], created: int, name: str) -> None:
+    """Count epochs that begin; raises TooManyEpochsError."""
+    if not created:
+        return
+    values = {**who, "created": created, "a_day": A_DAY}
+    row = await (await connection.execute(_SQL["spend_epochs"], values)).fetchone()
+    if row is not None and row[0] < 0:
+        minutes = int(-row[0] * 1440 / A_DAY) + 1
+        raise TooManyEpochsError(
+            f"{name} begins {created} epochs at once and has begun {A_DAY} within a day: each start of its process is "
+            f"one; see in its log why it starts over and over; it is let in again in {minutes} min"
+        )
+
+
 async def _is_served(connection: AsyncConnection, who: dict[str, Any]) -> bool:
     """Return whether the process that greeted last is still there."""
     seconds = {"greeted": GREETED_SECONDS, "seen": SEEN_SECONDS}
@@ -190,11 +215,11 @@ async def newest_session(connection: AsyncConnection, site_id: int, satellite_id
     return f"session {row[0]} is the newer one" + (f", from {row[2]}" if row[2] else "") + f"; {COPIES}"
 
 
-def _state(offer: Offer, through: int, taken: Int8Multirange, *, current: bool) -> EpochState:
+def _state(offer: Offer, through: int, taken: Int8Multirange, refused: int, *, current: bool) -> EpochState:
     ranges = [(part.lower, part.upper) for part in taken if part.lower is not None and part.upper is not None]
     # A frame that was taken has a number below the next new one's, or numbers are being used twice.
     retired = current and bool(ranges) and offer.next_sequence < ranges[-1][1]
-    return EpochState(offer.epoch, through, _common(offer.unsent, ranges), retired, len(ranges))
+    return EpochState(offer.epoch, through, _common(offer.unsent, ranges), retired, len(ranges), refused)
 
 
 def _common(offered: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

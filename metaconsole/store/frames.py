@@ -53,6 +53,7 @@ class LogRow:
     metrics: tuple[int, ...] = ()
     offsets: tuple[int, ...] = ()
     times: bytes = b""
+    refused: int = 0  # samples that the quota left out
 
 
 @dataclass(frozen=True, slots=True)

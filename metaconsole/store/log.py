@@ -21,7 +21,7 @@ _PLACE_TYPES: Final = ("int8", "uuid", "int8", "timestamptz", "uuid", "int8", "i
 _ROW_TYPES: Final = (
     "int2", "int8", "text", "int8", "int8", "int8", "int8", "int8[]", "int8[]", "bytea", "bytea", "int8",
 )  # fmt: skip
-_END_TYPES: Final = ("int8", "text")
+_END_TYPES: Final = ("int8", "text", "int8")
 _Satellite: TypeAlias = tuple[int, UUID]
 
 
@@ -105,7 +105,7 @@ def _row(frame: CheckedFrame, ordinal: int, received_at: datetime) -> tuple[Any,
     sender, row = frame.sender, frame.row
     place = (sender.site_id, sender.satellite_id, ordinal, received_at, frame.epoch, frame.first, frame.lane)
     what = (int(row.kind), row.source_id, row.plan, row.interval_ms, row.first_ms, row.last_ms, row.samples)
-    end = (frame.last if frame.last > frame.first else None, frame.lost or None)
+    end = (frame.last if frame.last > frame.first else None, frame.lost or None, row.refused or None)
     return (*place, *what, list(row.metrics), list(row.offsets), row.times, row.payload, frame.clock_offset_ms, *end)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from psycopg.rows import class_row
 
 from metaconsole.store.database import Connection
+from metaconsole.store.quota import SERIES, Room
 from metaconsole.store.scope import Scope
 from metaconsole.store.sql import statements
 
@@ -72,6 +73,9 @@ class SatelliteRow:
     reconciled_samples: int = 0
     missing_frames: int = 0
     lost_frames: int = 0
+    refused_samples: int = 0  # of frames that are stored
+    refused: dict[str, Any] | None = None  # series: how many, and what the newest are
+    epochs_refused: int | None = None
 
     def is_seen(self, now_ms: int) -> bool:
         """Return whether its heartbeats arrive."""
@@ -165,6 +169,12 @@ def not_ready(connection: Connection) -> list[str]:
     elif enrolled and not has_series:
         reasons.append("No satellite has delivered anything yet.")
     return reasons
+
+
+def rooms(connection: Connection, scope: Scope) -> dict[str, Room]:
+    """Return how many series each site may have, and has, by name."""
+    rows = connection.execute(_SQL["rooms"], {"sites": scope.parameter, "quota": SERIES})
+    return {site: Room(quota, series) for site, quota, series in rows}
 
 
 def figures(connection: Connection) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from metaconsole.store.database import AsyncConnection, transaction
 from metaconsole.store.pieces import SLAB
+from metaconsole.store.quota import count
 from metaconsole.store.series import lock_site
 from metaconsole.store.sql import statements
 
@@ -36,6 +37,7 @@ async def forget_series(connection: AsyncConnection, site_id: int, before: datet
             async with transaction(connection):
                 await lock_site(connection, site_id)  # nobody defines a series meanwhile
                 cursor = await connection.execute(_SQL["forget_series"], {**parameters, "series": gone})
+                await count(connection, site_id, -cursor.rowcount)
             forgotten += cursor.rowcount
         after = page[-1][0]
 

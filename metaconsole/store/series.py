@@ -1,21 +1,25 @@
 """Series definitions: from what a satellite calls a series in an epoch to the one global id that it has for ever.
 
 The one promise: the same (resource, metric, attributes) maps to the same global id, whatever epoch or satellite
-defines it, and a definition that has been answered is kept until its epoch is drained.
+defines it, and a definition that has been answered is kept until its epoch is drained, or has to be told anew because
+the site has room for what of it was refused.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
 
 from metaconsole.store.database import AsyncConnection, StoreError, transaction
+from metaconsole.store.definitions import Definition
+from metaconsole.store.quota import REFUSED, Excess, count, note_refused, room
 from metaconsole.store.sql import statements
 from shared.columns import I64
 
+_NOBODY: Final = UUID(int=0)  # no resource has it
 _SQL: Final = statements("series")
 
 
@@ -24,23 +28,16 @@ class OutOfOrderError(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
-    """One checked definition; metric_id 0 stands for one that is refused: it gets the global id 0."""
-
-    source: str
-    kind: str
-    key: str
-    metric_id: int
-    attributes: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SeriesIds:
-    """Of equal length, in order of the epoch's ids: global series ids, metrics and sources; 0 where refused."""
+    """Of equal length, in order of the epoch's ids: global series ids, metrics and sources.
+
+    Where a definition is refused all are 0, but where it is for the quota: there the series is -1.
+    """
 
     series: I64
     metrics: I64
     sources: I64
+    excess: Excess | None = field(default=None, kw_only=True)  # what the quota refused of them when they were defined
 
 
 async def register_metrics(connection: AsyncConnection, names: Sequence[str]) -> dict[str, int]:
@@ -79,21 +76,26 @@ async def define_series(
 ) -> SeriesIds:
     """Keep the definitions of the ids first_id, first_id + 1 ...; raises OutOfOrder- or UnavailableError."""
     who = {"site_id": site_id, "satellite_id": satellite_id, "epoch": epoch}
-    good = [index for index, definition in enumerate(definitions) if definition.metric_id]
     columns = [np.zeros(len(definitions), np.int64) for _ in range(3)]
+    excess: Excess | None = None
     async with transaction(connection):
-        await connection.execute(_SQL["lock_site"], {"site_id": site_id})
+        await lock_site(connection, site_id)
+        good, refused, quota = await _admit(connection, site_id, definitions)
         if good:
             rows = await _mint(connection, site_id, [definitions[index] for index in good])
             for column, found in zip(columns, zip(*rows, strict=True), strict=True):
                 column[good] = found
+        if refused:
+            over = [definitions[index] for index in refused]
+            columns[0][refused], columns[1][refused] = REFUSED, [one.metric_id for one in over]
+            excess = await note_refused(connection, site_id, satellite_id, epoch, over, quota)
         lists = dict(zip(("series_ids", "metric_ids", "source_ids"), (c.tolist() for c in columns), strict=True))
         # Last, so that whoever holds the epoch's row waits for nothing more.
         through = {**who, "first_id": first_id, "last_id": first_id + len(definitions) - 1}
         if not (await connection.execute(_SQL["advance"], through)).rowcount:
             raise OutOfOrderError(f"series definitions of epoch {epoch} do not continue before id {first_id}")
         await connection.execute(_SQL["keep"], {**through, **lists})
-    return SeriesIds(*columns)
+    return SeriesIds(*columns, excess=excess)
 
 
 async def mint_sources(connection: AsyncConnection, site_id: int, names: Sequence[str]) -> dict[str, int]:
@@ -112,6 +114,40 @@ async def lock_site(connection: AsyncConnection, site_id: int) -> None:
     await connection.execute(_SQL["lock_site"], {"site_id": site_id})
 
 
+async def _admit(
+    connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]
+) -> tuple[list[int], list[int], int]:
+    """Return the places of the definitions that get a series, of those that the quota refuses, and the quota."""
+    good = [place for place, definition in enumerate(definitions) if definition.metric_id]
+    found = await room(connection, site_id)
+    if len(good) <= found.left:  # whether they are new or not
+        return good, [], found.quota
+    known = await _known(connection, site_id, [definitions[place] for place in good])
+    new: set[Definition] = set()
+    admitted, refused = [], []
+    for place, is_known in zip(good, known, strict=True):
+        definition = definitions[place]
+        if is_known or definition in new or len(new) < found.left:
+            admitted.append(place)
+            if not is_known:
+                new.add(definition)
+        else:
+            refused.append(place)
+    return admitted, refused, found.quota
+
+
+async def _known(connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]) -> list[bool]:
+    """Return of each definition whether its series exists; nothing is minted."""
+    names = sorted({definition.source for definition in definitions})
+    rows = await (await connection.execute(_SQL["find_sources"], {"site_id": site_id, "names": names})).fetchall()
+    sources = dict.fromkeys(names, 0) | dict(rows)
+    parameters = _parameters(site_id, definitions, sources)
+    rows = await (await connection.execute(_SQL["find_resources"], parameters)).fetchall()
+    parameters["resources"] = [resource_id or _NOBODY for (resource_id,) in rows]
+    rows = await (await connection.execute(_SQL["find_series"], parameters)).fetchall()
+    return [series_id is not None for (series_id,) in rows]
+
+
 async def _mint(
     connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]
 ) -> list[tuple[int, int, int]]:
@@ -121,7 +157,8 @@ async def _mint(
     await connection.execute(_SQL["mint_resources"], parameters)
     rows = await (await connection.execute(_SQL["find_resources"], parameters)).fetchall()
     parameters["resources"] = [resource_id for (resource_id,) in rows]
-    await connection.execute(_SQL["mint_series"], parameters)
+    minted = await connection.execute(_SQL["mint_series"], parameters)
+    await count(connection, site_id, minted.rowcount)
     rows = await (await connection.execute(_SQL["find_series"], parameters)).fetchall()
     series = [series_id for (series_id,) in rows]
     return list(zip(series, parameters["metrics"], parameters["sources"], strict=True))

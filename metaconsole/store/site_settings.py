@@ -1,4 +1,4 @@
-"""What an administrator sets for a site: its budget of backfill.
+"""What an administrator sets for a site: its budget of backfill, and how many series it may have.
 
 The one promise: each change is on the audit trail in the same transaction.
 """
@@ -9,6 +9,7 @@ from typing import Any, Final
 from metaconsole.store import audit
 from metaconsole.store.budgets import Budget
 from metaconsole.store.database import Connection
+from metaconsole.store.quota import MOST_SERIES, SERIES, Room
 from metaconsole.store.scope import EVERYTHING, Scope
 from metaconsole.store.sql import statements
 
@@ -55,6 +56,22 @@ def set_budget(
     connection.execute(_SQL["set_budget"], {"site_id": site_id, **values})
     detail = {"kbit": budget.kbit, "hours": hours_text(budget)}
     audit.append(connection, audit.Entry(actor, "site.backfill", site, address, detail))
+
+
+def find_room(connection: Connection, site: str, scope: Scope = EVERYTHING) -> Room:
+    """Return how many series a site may have, and has; raises UnknownSiteError."""
+    row = connection.execute(_SQL["series"], {"site_id": _find(connection, site, scope)[0]}).fetchone()
+    return Room(*row) if row else Room(SERIES, 0)
+
+
+def set_quota(
+    connection: Connection, site: str, quota: int, actor: str, address: str = "", scope: Scope = EVERYTHING
+) -> None:
+    """Set how many series a site may have; raises UnknownSiteError, ValueError."""
+    if not 0 <= quota <= MOST_SERIES:
+        raise ValueError(f"a site may have 0 to {MOST_SERIES} series, not {quota}")
+    connection.execute(_SQL["set_quota"], {"site_id": _find(connection, site, scope)[0], "quota": quota})
+    audit.append(connection, audit.Entry(actor, "site.series", site, address, {"quota": quota}))
 
 
 def _find(connection: Connection, site: str, scope: Scope) -> tuple[Any, ...]:

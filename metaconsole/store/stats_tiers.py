@@ -13,7 +13,7 @@ TIERS: Final = {
     "facts": ("event", "gap", "quarantine", "clock_event"),
     "inventory": (
         "site", "satellite", "source", "resource", "resource_key", "resource_version", "identity_claim", "relation",
-        "metric", "series", "epoch", "epoch_series",
+        "metric", "series", "epoch", "epoch_series", "dictionary", "refused_series",
     ),
     "accounts": (
         "account", "role_binding", "web_session", "sign_in_link", "sign_in_attempt", "api_token", "join_token", "audit",

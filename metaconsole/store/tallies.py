@@ -14,6 +14,7 @@ from metaconsole.store.sql import statements
 from shared.tallies import BLOCK
 
 DAYS: Final = 100  # after its last row a tally goes; satellites tell what they produced for 35 days
+QUOTA: Final = "refused: quota"  # as log.lost has it of whole frames
 LOOKS_BACK: Final = timedelta(hours=3)  # for the row of a frame that comes again: the log has hardly more
 _SQL: Final = statements("reconciliation")
 
@@ -30,6 +31,7 @@ async def count(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
         "received_to": max(received),
         "before_from": min(received) - LOOKS_BACK,
         "block": BLOCK,
+        "quota": QUOTA,
     }
     await connection.execute(_SQL["count"], parameters)
     if any(entry.kind is LogKind.GAPS for entry in entries):

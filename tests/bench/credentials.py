@@ -19,8 +19,9 @@ from fixtures.stack import SITE, Stack
 from bench import frames, mix
 from metaconsole import pki
 from metaconsole.store.database import connect, connect_async
+from metaconsole.store.definitions import Definition
 from metaconsole.store.epochs import Offer, register
-from metaconsole.store.series import Definition, define_series, register_metrics
+from metaconsole.store.series import define_series, register_metrics
 from metaconsole.store.sites import ensure_site
 from shared.model import Kind
 from shared.tls import SatelliteIdentity

@@ -14,11 +14,12 @@ import numpy as np
 
 from bench import mix
 from metaconsole.store.database import AsyncConnection, connect, connect_async
+from metaconsole.store.definitions import Definition
 from metaconsole.store.epochs import Offer, register
 from metaconsole.store.frames import FORMAT_VERSION, CheckedFrame, LogKind, LogRow, Sender
 from metaconsole.store.log import append
 from metaconsole.store.partitions import ensure_log_partitions
-from metaconsole.store.series import Definition, define_series, register_metrics
+from metaconsole.store.series import define_series, register_metrics
 from metaconsole.store.sites import ensure_satellite, ensure_site
 from shared.catalogue import catalogue
 from shared.columns import encode, encode_checked

@@ -29,23 +29,48 @@ RETURNING session, incarnation
 -- find_revoked
 SELECT site_id, satellite_id, revoked_at FROM satellite WHERE revoked_at IS NOT NULL
 
--- forget_drained
-WITH drained AS (
+-- forget_maps
+-- Those of epochs that are not offered, and those that lack series for which there is room again: they are told anew,
+-- as a whole, so that forget_series in retention.sql sees an epoch without a map.
+WITH renewed AS (
+    DELETE FROM refused_series
+    WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND (
+        epoch <> ALL(%(epochs)s::uuid[])
+        OR EXISTS (SELECT 1 FROM dictionary WHERE dictionary.site_id = %(site_id)s AND series < quota)
+    )
+    RETURNING epoch
+), forgotten AS (
     DELETE FROM epoch_series
-    WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch <> ALL(%(epochs)s::uuid[])
+    WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
+      AND (epoch <> ALL(%(epochs)s::uuid[]) OR epoch IN (SELECT epoch FROM renewed))
     RETURNING epoch
 )
 UPDATE epoch SET series_through = 0
-WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch IN (SELECT epoch FROM drained)
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch IN (SELECT epoch FROM forgotten)
 
 -- create_epochs
 INSERT INTO epoch (site_id, satellite_id, epoch)
 SELECT %(site_id)s, %(satellite_id)s, unnest(%(epochs)s::uuid[])
 ON CONFLICT (site_id, satellite_id, epoch) DO NOTHING
 
+-- spend_epochs
+-- What is left grows to a day's number in a day, and never beyond.
+UPDATE satellite
+SET epochs_at = now(), epochs_left = least(
+    %(a_day)s, epochs_left + greatest(0, extract(epoch FROM now() - epochs_at)) * %(a_day)s / 86400
+) - %(created)s
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
+RETURNING epochs_left
+
+-- note_too_many
+UPDATE satellite SET epochs_refused_at = now() WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
+
 -- find_epochs
-SELECT epoch, series_through, taken FROM epoch
-WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch = ANY(%(epochs)s::uuid[])
+SELECT epoch.epoch, series_through, taken, coalesce(refused.definitions, 0)
+FROM epoch
+LEFT JOIN refused_series refused ON refused.site_id = epoch.site_id AND refused.satellite_id = epoch.satellite_id
+    AND refused.epoch = epoch.epoch
+WHERE epoch.site_id = %(site_id)s AND epoch.satellite_id = %(satellite_id)s AND epoch.epoch = ANY(%(epochs)s::uuid[])
 
 -- newest_session
 SELECT session, revoked_at, liveness.peer

@@ -32,7 +32,7 @@ WHERE satellite.site_id = wanted.site_id AND satellite.satellite_id = wanted.sat
 COPY log (
     site_id, satellite_id, ordinal, received_at, epoch, sequence, lane, kind, source_id, plan, interval_ms,
     first_ms, last_ms, samples, metrics, offsets, times, payload, clock_offset_ms,
-    last_sequence, lost
+    last_sequence, lost, refused_samples
 ) FROM STDIN (FORMAT BINARY)
 
 -- quarantine

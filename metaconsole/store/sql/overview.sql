@@ -29,6 +29,15 @@ SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
         FROM tally t CROSS JOIN LATERAL unnest(t.ranges) AS part
         WHERE t.site_id = s.site_id AND t.satellite_id = s.satellite_id AND t.reason <> ''
           AND t.counted_at > now() - interval '35 days') AS lost_frames,
+       (SELECT coalesce(sum(t.samples), 0)::bigint FROM tally t
+        WHERE t.site_id = s.site_id AND t.satellite_id = s.satellite_id AND t.reason <> ''
+          AND t.counted_at > now() - interval '35 days') AS refused_samples,
+       (SELECT jsonb_build_object('definitions', sum(r.definitions) OVER (), 'source', r.source, 'kind', r.kind,
+                                  'metric', r.metric, 'label', r.label, 'values', r.label_values,
+                                  'at', (extract(epoch FROM r.refused_at) * 1000)::bigint)
+        FROM refused_series r WHERE r.site_id = s.site_id AND r.satellite_id = s.satellite_id
+        ORDER BY r.refused_at DESC LIMIT 1) AS refused,
+       (extract(epoch FROM s.epochs_refused_at) * 1000)::bigint AS epochs_refused,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reader', p.reader, 'ordinal', p.ordinal,
                                                      'behind', greatest(s.head - p.ordinal, 0)) ORDER BY p.reader)
                  FROM reader_position p WHERE p.site_id = s.site_id AND p.satellite_id = s.satellite_id), '[]') AS readers
@@ -44,6 +53,15 @@ SELECT s.site_id, s.source_id, s.name, site.name AS site,
 FROM source s JOIN site ON site.site_id = s.site_id
 WHERE %(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s)
 ORDER BY site.name, s.name
+
+-- rooms
+-- By satellite, as sites_in in dictionary.sql: a site without one has no series.
+SELECT site.name, coalesce(max(d.quota), %(quota)s)::bigint, coalesce(max(d.series), 0)::bigint
+FROM satellite s
+JOIN site ON site.site_id = s.site_id
+LEFT JOIN dictionary d ON d.site_id = s.site_id
+WHERE %(sites)s::bigint[] IS NULL OR s.site_id = ANY(%(sites)s)
+GROUP BY site.name
 
 -- heartbeats
 SELECT l.site_id, l.satellite_id::text AS satellite_id, s.name AS satellite,

@@ -1,15 +1,17 @@
 -- count
 -- Rows of one satellite that a reader passes. What was counted before is not counted again: where the row of then is
--- there still, the frame was stored twice; where it is not, somebody took it out and the satellite sent it again.
+-- there still, the frame was stored twice; where it is not, somebody took it out and the satellite sent it again. What the
+-- quota left out of a stored frame is counted with the first sight of it, as samples without a range.
 WITH passed AS (
     SELECT epoch, sequence, coalesce(last_sequence, sequence) AS last, coalesce(lost, '') AS reason, samples,
+           refused_samples,
            sequence / %(block)s AS block, row_number() OVER (PARTITION BY epoch, sequence ORDER BY ordinal) AS place
     FROM log
     WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND ordinal > %(after)s AND ordinal <= %(through)s
       AND received_at >= %(received_from)s AND received_at <= %(received_to)s
 ), compared AS (
     SELECT passed.epoch, passed.block, passed.reason, int8range(sequence, last, '[]') AS range, passed.samples,
-           place = 1 AND NOT coalesce(tally.ranges + tally.recalled @> sequence, false) AS fresh,
+           passed.refused_samples, place = 1 AND NOT coalesce(tally.ranges + tally.recalled @> sequence, false) AS fresh,
            CASE WHEN place > 1 THEN true WHEN tally.ranges @> sequence THEN EXISTS (
                SELECT 1 FROM log before
                WHERE before.site_id = %(site_id)s AND before.satellite_id = %(satellite_id)s
@@ -21,10 +23,14 @@ WITH passed AS (
         AND tally.epoch = passed.epoch AND tally.block = passed.block AND tally.reason = passed.reason
 )
 INSERT INTO tally (site_id, satellite_id, epoch, block, reason, ranges, samples, again_frames, again_samples)
-SELECT %(site_id)s, %(satellite_id)s, epoch, block, reason, range_agg(range),
+SELECT %(site_id)s, %(satellite_id)s, epoch, block, reason, coalesce(range_agg(range), '{}'),
        coalesce(sum(samples) FILTER (WHERE fresh), 0),
        count(*) FILTER (WHERE again), coalesce(sum(samples) FILTER (WHERE again), 0)
-FROM compared
+FROM (
+    SELECT epoch, block, reason, range, samples, fresh, again FROM compared
+    UNION ALL
+    SELECT epoch, block, %(quota)s, NULL, refused_samples, true, false FROM compared WHERE fresh AND refused_samples > 0
+) AS counted
 GROUP BY epoch, block, reason
 ON CONFLICT (site_id, satellite_id, epoch, block, reason) DO UPDATE SET
     ranges = tally.ranges + EXCLUDED.ranges, recalled = tally.recalled - EXCLUDED.ranges,

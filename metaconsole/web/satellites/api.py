@@ -36,6 +36,20 @@ class Rival(Shape):
     process: str = Field(description="the beginning of its number, as logs have it")
 
 
+class RefusedSeries(Shape):
+    """Series of a satellite that are refused because the site has as many as it may have."""
+
+    definitions: int = Field(description="how many are refused now")
+    at: Milliseconds = Field(description="when the newest were refused")
+    source: str = Field(description="of most of the newest; so are kind, metric and label")
+    kind: str
+    metric: str
+    label: str = Field(
+        description="with the most new values: the name of an attribute, or empty for the resource's key"
+    )
+    values: int = Field(description="of the label, among the newest")
+
+
 class Satellite(Shape):
     """The process that collects for a site."""
 
@@ -84,6 +98,13 @@ class Satellite(Shape):
     )
     reconciled_samples: int = Field(description="in all that it told then")
     missing_frames: int = Field(description="of the last 35 days, refused and dropped ones among them")
+    refused_series: RefusedSeries | None = Field(description="null where none is refused now")
+    refused_samples: int = Field(description="of the last 35 days, of such series, in frames that are stored otherwise")
+    site_series: int = Field(description="in the dictionary of its site")
+    site_series_quota: int = Field(description="how many the site may have")
+    epochs_refused: Milliseconds | None = Field(
+        description="when it was turned away last because it starts over and over; null where not in the last 5 minutes"
+    )
     rss_bytes: float
     cpu_seconds: float
     readers: list[ReaderPosition]

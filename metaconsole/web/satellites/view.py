@@ -9,20 +9,22 @@ from typing import Any, Final
 from metaconsole.store import overview
 from metaconsole.store.database import Connection
 from metaconsole.store.overview import SatelliteRow
+from metaconsole.store.quota import Room
 from metaconsole.store.scope import Scope
 from metaconsole.web.heartbeat import instant, integer, number
 from shared.protocol import Skew, skew
 
-RIVAL_MS: Final = 5 * 60_000  # after which a process that was turned away counts as gone
+RIVAL_MS: Final = 5 * 60_000  # after which a process that was turned away counts as gone, or as let in
 
 
 def satellites(connection: Connection, scope: Scope) -> list[dict[str, Any]]:
     """Return every satellite with its health."""
     now = overview.now_ms(connection)
-    return [_item(row, now) for row in overview.satellites(connection, scope)]
+    rooms = overview.rooms(connection, scope)
+    return [_item(row, rooms[row.site], now) for row in overview.satellites(connection, scope)]
 
 
-def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
+def _item(row: SatelliteRow, room: Room, now: int) -> dict[str, Any]:
     beat = row.heartbeat
     oldest = instant(beat, "oldest_unsent_ms")
     waiting, rate = integer(beat, "spool_bytes"), number(beat, "backfill_rate")
@@ -64,6 +66,11 @@ def _item(row: SatelliteRow, now: int) -> dict[str, Any]:
         "reconciled": row.reconciled,
         "reconciled_samples": row.reconciled_samples,
         "missing_frames": row.missing_frames + row.lost_frames,
+        "refused_series": row.refused,
+        "refused_samples": row.refused_samples,
+        "site_series": room.series,
+        "site_series_quota": room.quota,
+        "epochs_refused": row.epochs_refused if now - (row.epochs_refused or 0) <= RIVAL_MS else None,
         "rss_bytes": number(beat, "rss_bytes"),
         "cpu_seconds": number(beat, "cpu_seconds"),
         "readers": row.readers,

@@ -11,7 +11,16 @@ from pydantic import Field
 
 from metaconsole.auth.principal import NOTHING
 from metaconsole.store.budgets import Budget
-from metaconsole.store.site_settings import MOST_KBIT, find_budget, hours_text, parse_hours, set_budget
+from metaconsole.store.quota import MOST_SERIES
+from metaconsole.store.site_settings import (
+    MOST_KBIT,
+    find_budget,
+    find_room,
+    hours_text,
+    parse_hours,
+    set_budget,
+    set_quota,
+)
 from metaconsole.web.errors import Problem
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
@@ -44,6 +53,18 @@ class Backfill(Shape):
 
     kbit: int = Field(ge=0, le=MOST_KBIT, description="kbit/s at most; 0: as fast as the line carries")
     hours: str = Field("", max_length=11, description="only then, in UTC, as 22:00-06:00; empty: all day")
+
+
+class SeriesQuota(Shape):
+    """How many series a site may have; what is beyond it is refused and counted."""
+
+    quota: int = Field(ge=0, le=MOST_SERIES)
+
+
+class SeriesRoom(SeriesQuota):
+    """How many series a site may have, and has."""
+
+    series: int = Field(description="in the dictionary now, those of which only history is left among them")
 
 
 @api.get("/sites")
@@ -86,5 +107,38 @@ def change_backfill(name: str, kbit: int, hours: str) -> None:
         with services().database.write() as connection:
             where = principal.scopes.get("admin", NOTHING)
             set_budget(connection, name, budget, principal.name, request.remote_addr or "", where)
+    except ValueError as error:
+        raise Problem(400, str(error)) from error
+
+
+@api.get("/sites/<name>/series")
+@signed_in
+@api.output(SeriesRoom)
+@api.doc(operation_id="getSeriesQuota")
+def series(name: str) -> dict[str, Any]:
+    """Return how many series a site may have, and has."""
+    with services().database.read() as connection:
+        room = find_room(connection, name, current_principal().scope)
+    return {"quota": room.quota, "series": room.series}
+
+
+@api.put("/sites/<name>/series")
+@signed_in("admin")
+@api.input(SeriesQuota, location="json", arg_name="given")
+@api.output({}, status_code=204)
+@api.doc(operation_id="setSeriesQuota")
+def set_series(name: str, given: SeriesQuota) -> Response:
+    """Set how many series a site may have; what was refused is taken within seconds where there is room now."""
+    change_quota(name, given.quota)
+    return Response(status=204)
+
+
+def change_quota(name: str, quota: int) -> None:
+    """Set the quota on behalf of who asks; raises Problem 400, UnknownSiteError."""
+    principal = current_principal()
+    try:
+        with services().database.write() as connection:
+            where = principal.scopes.get("admin", NOTHING)
+            set_quota(connection, name, quota, principal.name, request.remote_addr or "", where)
     except ValueError as error:
         raise Problem(400, str(error)) from error

@@ -7,13 +7,13 @@ from typing import Any
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
 from metaconsole.auth.principal import NOTHING
-from metaconsole.store.site_settings import find_budget, hours_text
+from metaconsole.store.site_settings import find_budget, find_room, hours_text
 from metaconsole.web.errors import Problem
 from metaconsole.web.satellites import view as satellites_view
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.sites import view
-from metaconsole.web.sites.api import change_backfill
+from metaconsole.web.sites.api import change_backfill, change_quota
 from metaconsole.web.ui import states
 from metaconsole.web.ui.context import address, carried
 from metaconsole.web.ui.language import gettext
@@ -56,6 +56,32 @@ def set_backfill(name: str) -> Response:
         change_backfill(name, int(kbit or "0"), hours)
     except Problem as problem:
         page = render_template("sites/backfill.html", site=name, kbit=kbit, hours=hours, error=problem.detail)
+        return make_response(page, 400)
+    return make_response(redirect(address("satellites.index", site=name), code=303))
+
+
+@pages.get("/sites/<name>/series")
+@signed_in("admin")
+def series(name: str) -> str:
+    """Show how many series a site may have to whoever may change it."""
+    with services().database.read() as connection:
+        room = find_room(connection, name, current_principal().scopes.get("admin", NOTHING))
+    return render_template("sites/series.html", site=name, room=room, quota=room.quota, error="")
+
+
+@pages.post("/sites/<name>/series")
+@signed_in("admin")
+def set_series(name: str) -> Response:
+    """Change it, and go back to the satellites, which show what becomes of it."""
+    quota = request.form.get("quota", "").strip()
+    try:
+        if not re.fullmatch(r"\d{1,10}", quota):
+            raise Problem(400, gettext("The quota is a number of series."))
+        change_quota(name, int(quota))
+    except Problem as problem:
+        with services().database.read() as connection:
+            room = find_room(connection, name, current_principal().scopes.get("admin", NOTHING))
+        page = render_template("sites/series.html", site=name, room=room, quota=quota, error=problem.detail)
         return make_response(page, 400)
     return make_response(redirect(address("satellites.index", site=name), code=303))
 

@@ -3,7 +3,7 @@
 The one promise: every worker gives the same answer, because none of them counts for itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from metaconsole.store import overview, stats
 from metaconsole.store.database import Connection
 from metaconsole.store.overview import SatelliteRow
+from metaconsole.store.quota import Room
 from metaconsole.store.scope import EVERYTHING
 from metaconsole.store.stats import Sizes
 from metaconsole.store.stats_forecast import Forecast, forecast
@@ -42,6 +43,16 @@ class Figures(Collector):
         yield from _of_storage(stats.sizes(self._connection), forecast(self._connection))
         now = overview.now_ms(self._connection)
         yield from _of_satellites(overview.satellites(self._connection, EVERYTHING), now)
+        yield from _of_sites(overview.rooms(self._connection, EVERYTHING))
+
+
+def _of_sites(rooms: Mapping[str, Room]) -> Iterator[Metric]:
+    series = GaugeMetricFamily("nephoscope_site_series", "Series in the dictionary.", labels=("site",))
+    quota = GaugeMetricFamily("nephoscope_site_series_quota", "Series that a site may have.", labels=("site",))
+    for site, room in rooms.items():
+        series.add_metric((site,), room.series)
+        quota.add_metric((site,), room.quota)
+    yield from (series, quota)
 
 
 def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]:
@@ -61,6 +72,12 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
     behind = GaugeMetricFamily(
         "nephoscope_reader_behind_rows", "Rows of the log that a reader has not read.", labels=(*_LABELS, "reader")
     )
+    refused = GaugeMetricFamily(
+        "nephoscope_satellite_series_refused", "Series refused because the site has all its series.", labels=_LABELS
+    )
+    left_out = GaugeMetricFamily(
+        "nephoscope_satellite_samples_refused", "Samples of such series, of the last 35 days.", labels=_LABELS
+    )
     for row in satellites:
         labels = (row.site, row.name)
         seen.add_metric(labels, float(row.is_seen(now)))
@@ -72,9 +89,11 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
             if name in row.heartbeat:
                 family.add_metric(labels, integer(row.heartbeat, name))
         frames.add_metric(labels, row.head)
+        refused.add_metric(labels, row.refused["definitions"] if row.refused else 0)
+        left_out.add_metric(labels, row.refused_samples)
         for reader in row.readers:
             behind.add_metric((*labels, reader["reader"]), reader["behind"])
-    yield from (seen, offset, uncertainty, spool, bound, dropped, frames, behind)
+    yield from (seen, offset, uncertainty, spool, bound, dropped, frames, refused, left_out, behind)
 
 
 def _of_storage(sizes: Sizes, ahead: Forecast) -> Iterator[Metric]:

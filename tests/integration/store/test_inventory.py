@@ -7,8 +7,9 @@ from typing import Any
 from fixtures.log import Site
 
 from metaconsole.store.database import connected, transaction
+from metaconsole.store.definitions import Definition
 from metaconsole.store.inventory import apply_inventory
-from metaconsole.store.series import Definition, _mint, lock_site, register_metrics
+from metaconsole.store.series import _mint, lock_site, register_metrics
 from shared.pb import inventory_pb2 as pb
 from shared.pb import telemetry_pb2
 

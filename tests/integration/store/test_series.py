@@ -7,7 +7,8 @@ import pytest
 from fixtures.log import Site, open_session
 
 from metaconsole.store.database import connected
-from metaconsole.store.series import Definition, OutOfOrderError, define_series, load_series, register_metrics
+from metaconsole.store.definitions import Definition
+from metaconsole.store.series import OutOfOrderError, define_series, load_series, register_metrics
 
 ONE, TWO = uuid.UUID(int=1), uuid.UUID(int=2)
 
