@@ -33,7 +33,7 @@ SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
         WHERE t.site_id = s.site_id AND t.satellite_id = s.satellite_id AND t.reason <> ''
           AND t.counted_at > now() - interval '35 days') AS refused_samples,
        (SELECT jsonb_build_object('definitions', sum(r.definitions) OVER (), 'source', r.source, 'kind', r.kind,
-                                  'metric', r.metric, 'label', r.label, 'values', r.label_values,
+                                  'metric', r.metric, 'label', r.label, 'label_values', r.label_values,
                                   'at', (extract(epoch FROM r.refused_at) * 1000)::bigint)
         FROM refused_series r WHERE r.site_id = s.site_id AND r.satellite_id = s.satellite_id
         ORDER BY r.refused_at DESC LIMIT 1) AS refused,

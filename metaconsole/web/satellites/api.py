@@ -44,10 +44,8 @@ class RefusedSeries(Shape):
     source: str = Field(description="of most of the newest; so are kind, metric and label")
     kind: str
     metric: str
-    label: str = Field(
-        description="with the most new values: the name of an attribute, or empty for the resource's key"
-    )
-    values: int = Field(description="of the label, among the newest")
+    label: str = Field(description="with the most new values: an attribute's name, or empty for the resource's key")
+    label_values: int = Field(description="of the label, among the newest")
 
 
 class Satellite(Shape):

@@ -198,6 +198,8 @@ def test_a_series_leaves_with_its_last_row_unless_a_map_or_the_log_may_know_it(h
     world.connection.execute("DELETE FROM rollup WHERE series_id = %s", (one.series["guest", GAUGE],))
     forget()
     assert everything - known() == {f"logged {GAUGE}", f"guest {GAUGE}"}
+    counted = world.one("SELECT series FROM dictionary WHERE site_id = %s", one.site_id)
+    assert counted == len(known()), "what leaves makes room"
     world.connection.execute("UPDATE part_day SET waits = false, round = 1, merging = 1")  # and chunks expired since
     forget()
     assert everything - known() == {f"logged {GAUGE}", f"guest {GAUGE}", f"parted {GAUGE}"}

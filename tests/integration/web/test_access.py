@@ -13,6 +13,7 @@ from metaconsole.web.security import CSRF_HEADER
 _OPEN = {"/healthz", "/readyz", "/metrics", "/api/v1/openapi.json", "/sign-in/link/<secret>"}
 _ADMINISTRATORS = {
     "sites.backfill",
+    "sites.series",
     "administer_satellites.index",
     "administer_satellites.ask",
     "api_satellites.list_tokens",

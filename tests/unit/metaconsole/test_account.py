@@ -93,6 +93,17 @@ def test_samples_are_compared_where_the_same_frames_were_counted() -> None:
     assert (ahead.stored_samples, ahead.differing) == (40, [])
 
 
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_what_stored_frames_lack_because_it_was_refused_is_counted_and_no_difference(stored: int, refused: int) -> None:
+    tallies = [
+        Counted(ONE, 0, "", RangeSet([(1, 4)]), stored, 0, 0),
+        Counted(ONE, 0, "refused: quota", RangeSet(), refused, 0, 0),
+    ]
+    found = account([told(1, 4, 60)], {ONE: RangeSet([(1, 4)])}, tallies)
+    assert (found.stored_samples, found.refused_samples, found.missing) == (stored, refused, 0)
+    assert [line.unequal for line in found.differing] == ([] if stored + refused == 60 else [True])
+
+
 def test_what_is_stored_twice_differs() -> None:
     twice = of(40, Counted(ONE, 0, "", RangeSet([(1, 4)]), 40, 1, 10))
     assert (twice.again_frames, twice.again_samples, len(twice.differing)) == (1, 10, 1)

@@ -11,24 +11,31 @@ from metaconsole.store.series import SeriesIds
 from shared.columns import decode_i64, encode
 from shared.pb import telemetry_pb2 as pb
 
-# Pieces of neighbours, of single ids and of refused ones, as definitions of several messages.
-PIECES = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 5), st.integers(7, 8)), min_size=1, max_size=12)
+# Pieces of neighbours, of single ids, of refused ones (0) and of those refused for the quota (-1), as definitions of
+# several messages.
+PIECES = st.lists(st.tuples(st.integers(-1, 40), st.integers(1, 5), st.integers(7, 8)), min_size=1, max_size=12)
 
 
 @given(PIECES, st.integers(1, 12))
 def test_every_series_is_found_again(pieces: list[tuple[int, int, int]], messages: int) -> None:
-    series = np.concatenate([np.arange(first, first + n) if first else np.zeros(n, int) for first, n, _ in pieces])
+    series = np.concatenate([np.arange(first, first + n) if first > 0 else np.full(n, first) for first, n, _ in pieces])
     metrics = np.concatenate([np.full(n, metric if first else 0) for first, n, metric in pieces])
     made = SeriesMap()
     for part in np.array_split(np.arange(len(series)), messages):
-        made.extend(SeriesIds(series[part], metrics[part], np.where(series[part], 5, 0)))
+        made.extend(SeriesIds(series[part], metrics[part], np.where(series[part] > 0, 5, 0)))
     assert made.through == len(series)
     for local in range(1, len(series) + 1):
         column = encode(np.array([local]))
-        if series[local - 1]:
+        if series[local - 1] > 0:
+            assert made.layout(column, distinct=True).kept is None
             layout = made.layout(column, distinct=True)
             assert (layout.metric_id, layout.source_id) == (metrics[local - 1], 5)
             assert decode_i64(pb.Column.FromString(layout.column), 1).tolist() == [series[local - 1]]
+        elif series[local - 1] < 0:
+            layout = made.layout(column, distinct=True)
+            assert (layout.metric_id, layout.column) == (metrics[local - 1], b"")
+            assert layout.kept is not None
+            assert not layout.kept.any()
         else:
             with pytest.raises(RefusedError, match="refused"):
                 made.layout(column, distinct=True)
@@ -46,3 +53,10 @@ def test_a_layout_may_span_runs_in_any_order_but_not_metrics_nor_sources() -> No
     for outside in ([0], [7]):
         with pytest.raises(RefusedError, match="1 to 6"):
             made.layout(encode(np.array(outside)), distinct=True)
+
+
+def test_a_million_refused_series_take_no_room() -> None:
+    made = SeriesMap()
+    for metric in (7, 8):
+        made.extend(SeriesIds(np.full(500_000, -1), np.full(500_000, metric), np.zeros(500_000, np.int64)))
+    assert made.size < 1000

@@ -67,11 +67,14 @@ def poisoned_pages(app: APIFlask) -> dict[str, str]:
     figures = dict.fromkeys(("lag_ms", "spool_frames", "spool_bytes", "clock_offset_ms", "frames_produced"), 0)
     figures |= dict.fromkeys(("frames_refused", "rss_bytes", "cpu_seconds", "spool_dropped_frames"), 0)
     figures |= dict.fromkeys(("spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "disk_free_bytes"), 0)
-    figures |= {"spool_dropped_samples": 0, "oldest_unsent": 0}
+    figures |= {"spool_dropped_samples": 0, "oldest_unsent": 0, "refused_samples": 0, "site_series": 0}
+    figures |= {"site_series_quota": 0}
+    refused: dict[str, Any] = dict.fromkeys(("source", "kind", "metric", "label"), POISON)
     satellite: dict[str, Any] = {
         "id": "1", "name": POISON, "site": POISON, "state": POISON, "peer": POISON, "version": POISON,
         "seen_at": None, "connected_at": None, "joined": None, "certificate_until": None, "skew": POISON,
         "readers": [{"reader": POISON, "ordinal": 0, "behind": 0}], **figures,
+        "refused_series": {**refused, "definitions": 1, "label_values": 1}, "epochs_refused": 0,
     }  # fmt: skip
     tile: dict[str, Any] = {"id": "1", "name": POISON, "title": POISON, "state": POISON}
     tile |= {"kinds": [(POISON, 1, [(POISON, 1)])], "satellites": [satellite], "sources": 0, "sources_ok": 0}
@@ -126,6 +129,12 @@ def test_spanish_page_speaks_spanish(app: APIFlask) -> None:
         ("es", ["1,2\xa0GiB de 2\xa0GiB · llena en 9\xa0h a este ritmo", "Lo más antiguo sin enviar", "Disco libre"]),
         ("en", ["-10\xa0min ± 4\xa0ms", ">critical<", "Set the clock there by NTP"]),
         ("es", ["-10\xa0min ± 4\xa0ms", ">crítico<", "Ponga en hora el reloj de allí por NTP"]),
+        (
+            "en",
+            ["12 series of this satellite are refused: site home has the 2,000", "1,500 of 2,000"],
+        ),
+        ("en", ["source vc1, kind guest, metric system.cpu.time, where the key of the resource had", "values: 9."]),
+        ("es", ["Se rechazan 12 series de este satélite", "donde la clave del recurso tuvo", "suba el límite"]),
     ],
 )
 def test_spool_and_clock_are_told_in_words(app: APIFlask, locale: str, words: list[str]) -> None:
@@ -137,6 +146,11 @@ def test_spool_and_clock_are_told_in_words(app: APIFlask, locale: str, words: li
         "seen_at": None, "connected_at": None, "clock_offset_ms": -600_000, "clock_uncertainty_ms": 4,
         "clock_state": "critical", "clock_since": 1_790_000_000_000, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
         "backfill_rate": 0, "backfill_ends": None, "certificate_until": None, "joined": None, "skew": "same",
+        "site_series": 1_500, "site_series_quota": 2_000, "refused_samples": 0,
+        "refused_series": {
+            "definitions": 12, "source": "vc1", "kind": "guest", "metric": "system.cpu.time", "label": "",
+            "label_values": 9,
+        },
     }  # fmt: skip
     told = {"satellites": [satellite], "sources_by": {"1": []}}
     page = render(app, "/satellites", "satellites/index.html", locale=locale, **told)

@@ -10,6 +10,7 @@ from flask import g, render_template
 from metaconsole.auth.principal import Principal
 from metaconsole.settings import Settings
 from metaconsole.store.overview import SatelliteRow, SiteRow
+from metaconsole.store.quota import Room
 from metaconsole.store.scope import EVERYTHING
 from metaconsole.web.app import create_app
 from metaconsole.web.satellites import view
@@ -38,7 +39,7 @@ def satellite(heartbeat: dict[str, Any]) -> dict[str, Any]:
         readers=[], created=NOW, joined=None, certificate_until=None,
         revoked=None, revoked_by="",
     )  # fmt: skip
-    return view._item(row, NOW)
+    return view._item(row, Room(2_000_000, 0), NOW)
 
 
 def spoken(minors: int, majors: int = 0) -> dict[str, Any]:
