@@ -12,6 +12,7 @@ from metaconsole.gateway.check_batch import check_batch
 from metaconsole.gateway.check_facts import check_events, check_gaps, check_inventory
 from metaconsole.gateway.refused import NAME, RefusedError
 from metaconsole.gateway.series_map import SeriesMap
+from metaconsole.gateway.sources import Sources, named_by
 from metaconsole.gateway.window import Window
 from metaconsole.store.frames import QUARANTINE_BYTES, CheckedFrame, LogKind, LogRow, Refusal, Sender
 from shared.batches import MESSAGE_BYTES
@@ -31,10 +32,10 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the checks of a session know: metrics and sources by name; sources grows with definitions."""
+    """What the checks of a session know: metrics by name, and sources, which grow with definitions."""
 
     metrics: Mapping[str, int]
-    sources: dict[str, int]
+    sources: Sources
 
 
 def check_frame(
@@ -101,22 +102,26 @@ def _check(frame: uplink_pb2.Frame, size: int, series: SeriesMap, known: Known, 
         raise RefusedError("limit", f"the frame has {size} bytes; at most {MESSAGE_BYTES} are taken")
     match frame.WhichOneof("content"):
         case "batch":
-            return check_batch(frame.batch, series, known.metrics, known.sources, window)
+            return check_batch(frame.batch, series, known.metrics, known.sources.ids, window)
         case "inventory":
-            return check_inventory(frame.inventory, known.sources, window)
+            row = check_inventory(frame.inventory, known.sources.ids, window)
+            known.sources.name(named_by(frame.inventory))
         case "events":
-            return check_events(frame.events, window)
+            row = check_events(frame.events, window)
+            known.sources.name(named_by(frame.events))
         case "gaps":
-            return check_gaps(frame.gaps, window)
+            row = check_gaps(frame.gaps, window)
+            known.sources.name(named_by(frame.gaps))
         case _:
             raise RefusedError("malformed", "the frame holds nothing that is known here; upgrade the metaconsole")
+    return row
 
 
 def _gap_row(frame: uplink_pb2.Frame, known: Known, window: Window, error: RefusedError) -> LogRow:
     """Return the row that says what is missing because the frame was refused."""
     content = getattr(frame, frame.WhichOneof("content") or "batch")
     source = getattr(content, "source", "")
-    source = source if len(source) <= NAME and "\0" not in source else ""
+    source = source if len(source) <= NAME and "\0" not in source and known.sources.has_room(source) else ""
     plan = frame.batch.plan if len(frame.batch.plan) <= NAME and "\0" not in frame.batch.plan else ""
     skew = error.reason == "skew"
     # Of a frame that is refused nothing was checked but its bytes: what it says of itself is what there is.
@@ -130,7 +135,7 @@ def _gap_row(frame: uplink_pb2.Frame, known: Known, window: Window, error: Refus
         reason=telemetry_pb2.GAP_REASON_SKEW if skew else telemetry_pb2.GAP_REASON_REFUSED,
         detail=detail,
     )
-    return _row_of_gap(gap, known.sources.get(source))
+    return _row_of_gap(gap, known.sources.ids.get(source))
 
 
 def _row_of_gap(gap: telemetry_pb2.Gap, source_id: int | None) -> LogRow:

@@ -4,12 +4,12 @@ The one promise: what is returned is bounded and dense; a definition that names 
 keeps its id and gets no series.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
-from metaconsole.gateway.check import SEQUENCES, ProtocolError
+from metaconsole.gateway.check import SEQUENCES, Known, ProtocolError
 from metaconsole.gateway.refused import KEY, NAME, RefusedError, text
 from metaconsole.store.definitions import Definition
 from metaconsole.store.epochs import Offer
@@ -40,7 +40,7 @@ def check_hello(hello: uplink_pb2.Hello) -> tuple[UUID, list[Offer]]:
 
 
 def check_definitions(
-    message: telemetry_pb2.SeriesDefinitions, through: int, metrics: Mapping[str, int], elsewhere: int = 0
+    message: telemetry_pb2.SeriesDefinitions, through: int, known: Known, elsewhere: int = 0
 ) -> tuple[int, list[Definition]]:
     """Return the first new id and the definitions from there on; raises ProtocolError where ids leave holes.
 
@@ -56,7 +56,7 @@ def check_definitions(
             f"the epochs of a session have at most {MAPPED} series definitions: connect again, those of epochs whose "
             "frames are delivered are forgotten then"
         )
-    return through + 1, [_definition(definition, metrics) for definition in new]
+    return through + 1, [_definition(definition, known) for definition in new]
 
 
 def epoch_of(value: bytes) -> UUID:
@@ -77,7 +77,7 @@ def _offer(epoch: UUID, offer: uplink_pb2.EpochOffer) -> Offer:
     return Offer(epoch, unsent, offer.next_sequence)
 
 
-def _definition(definition: telemetry_pb2.SeriesDefinition, metrics: Mapping[str, int]) -> Definition:
+def _definition(definition: telemetry_pb2.SeriesDefinition, known: Known) -> Definition:
     resource = definition.resource
     attributes = tuple(sorted(definition.attributes.items()))
     try:
@@ -86,10 +86,11 @@ def _definition(definition: telemetry_pb2.SeriesDefinition, metrics: Mapping[str
         for name, value in attributes:
             text(name, NAME, "the name of an attribute", required=True)
             text(value, KEY, f"the attribute {name}")
+        known.sources.name([resource.source])
     except RefusedError:
         return Definition("", "", "", 0, ())
-    known = metrics.get(definition.metric, 0)
+    metric = known.metrics.get(definition.metric, 0)
     size = sum(len(part.encode()) for pair in attributes for part in pair)
     if resource.kind not in _KINDS or len(attributes) > SERIES_ATTRIBUTES or size > ATTRIBUTE_BYTES:
-        known = 0
-    return Definition(resource.source, resource.kind, resource.key, known, attributes)
+        metric = 0
+    return Definition(resource.source, resource.kind, resource.key, metric, attributes)

@@ -13,6 +13,7 @@ from metaconsole.gateway.check import Known, ProtocolError
 from metaconsole.gateway.definitions import check_definitions, epoch_of
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.services import Services
+from metaconsole.gateway.sources import Sources
 from metaconsole.store.database import UnavailableError
 from metaconsole.store.epochs import EpochState, Registration
 from metaconsole.store.series import define_series, load_series
@@ -27,7 +28,7 @@ class SessionSeries:
     """What a session knows of its satellite's epochs, series and sources."""
 
     def __init__(self, services: Services, identity: SatelliteIdentity) -> None:
-        self.known = Known(services.metrics, {})
+        self.known = Known(services.metrics, Sources())
         self.lacks = False  # the quota refused some of the series
         self._registration: Registration
         self._services = services
@@ -40,7 +41,7 @@ class SessionSeries:
         self._registration = registration
         self._states = {state.epoch: state for state in registration.epochs}
         self.lacks = any(state.refused for state in registration.epochs)
-        self.known.sources.update(sources)
+        self.known.sources.learn(sources)
 
     def epoch(self, value: bytes) -> UUID:
         """Return an epoch that a message names; raises ProtocolError where no frame of it may come."""
@@ -76,7 +77,7 @@ class SessionSeries:
         epoch = self.epoch(message.epoch)
         series = await self.of(epoch)
         elsewhere = sum(state.series_through for state in self._states.values() if state.epoch != epoch)
-        first, definitions = check_definitions(message, series.through, self._services.metrics, elsewhere)
+        first, definitions = check_definitions(message, series.through, self.known, elsewhere)
         if not definitions:
             return
         who = (self._identity.site_id, self._identity.satellite_id, epoch)
@@ -96,4 +97,4 @@ class SessionSeries:
         self._states[epoch] = replace(self._states[epoch], series_through=series.through)
         names = [definition.source for definition in definitions]
         found = zip(names, ids.sources.tolist(), strict=True)
-        self.known.sources.update({name: source_id for name, source_id in found if source_id})
+        self.known.sources.learn({name: source_id for name, source_id in found if source_id})

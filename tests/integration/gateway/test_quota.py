@@ -6,12 +6,12 @@ The honest one loses nothing, whatever the other does, and the number of series 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, channel, gateway, make_place, session
+from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, channel, gateway, rows, session
+from fixtures.waiting import wait_until
 
 from metaconsole.readers.base import ReaderLoop
 from metaconsole.readers.facts import FactsReader
@@ -25,22 +25,15 @@ from shared.tls import SatelliteIdentity
 QUOTA, ROUNDS, EACH = 60, 10, 10
 
 
-@pytest.fixture
-def place(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+@pytest.fixture(autouse=True)
+def _limited(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metaconsole.gateway.uplink.ROOM_SECONDS", 0.1)
-    made = make_place(database_url, tmp_path)
-    limit(made, QUOTA)
-    return made
+    limit(place, QUOTA)
 
 
 def limit(place: Place, quota: int) -> None:
     with connect(place.settings.database_url) as connection:
         set_quota(connection, "home", quota, "tests")
-
-
-def rows(place: Place, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(place.settings.database_url) as connection:
-        return connection.execute(statement.encode(), values).fetchall()
 
 
 def identity(place: Place, name: str) -> SatelliteIdentity:
@@ -103,11 +96,11 @@ def stored(place: Place, who: SatelliteIdentity) -> tuple[int, int]:
     """Return how many samples of a satellite are stored and were refused, which the tallies have as the log has it."""
     statement = (
         "SELECT coalesce(sum(samples), 0)::bigint, coalesce(sum(refused_samples), 0)::bigint FROM log "
-        "WHERE satellite_id = %s AND kind = 1"
+        f"WHERE satellite_id = '{who.satellite_id}' AND kind = 1"
     )
-    ((samples, refused),) = rows(place, statement, who.satellite_id)
-    tallies = "SELECT reason, sum(samples)::bigint FROM tally WHERE satellite_id = %s GROUP BY reason"
-    told = dict(rows(place, tallies, who.satellite_id))
+    ((samples, refused),) = rows(place, statement)
+    tallies = f"SELECT reason, sum(samples)::int FROM tally WHERE satellite_id = '{who.satellite_id}' GROUP BY reason"
+    told = dict(rows(place, tallies))
     assert (told.get("", 0), told.get("refused: quota", 0)) == (samples, refused)
     return samples, refused
 
@@ -127,7 +120,8 @@ def test_a_churning_satellite_is_refused_to_the_sample_and_an_honest_one_loses_n
     async def scenario() -> tuple[int, list[uplink_pb2.Ack]]:
         async with gateway(place) as port, greeted(place, port, honest) as one, greeted(place, port, churner) as other:
             going = asyncio.create_task(go_on(one, over))
-            await one_acknowledged(place, honest)
+            begun = f"SELECT 1 FROM log WHERE satellite_id = '{honest.satellite_id}' AND kind = 1"
+            await wait_until(lambda: rows(place, begun), 10, "the honest one is served")
             acks = await churn(other, "churning")
             over.set()
             return await going, acks
@@ -142,18 +136,13 @@ def test_a_churning_satellite_is_refused_to_the_sample_and_an_honest_one_loses_n
     assert stored(place, churner) == (whole + fits, produced - whole + 5)
     refused = {one.sequence: one.reason for ack in acks for one in ack.refused}
     assert refused == {2 * turn + 2: "quota" for turn in range(6, ROUNDS)}, "batches of nothing else"
-    gaps = rows(place, "SELECT count(*), min(reason) FROM gap WHERE satellite_id = %s", churner.satellite_id)
+    gaps = rows(place, f"SELECT count(*), min(reason) FROM gap WHERE satellite_id = '{churner.satellite_id}'")
     assert gaps == [(4, "refused")]
     assert counted(place) == QUOTA
     told = [record.getMessage() for record in caplog.records if getattr(record, "event", "") == "series.refused"]
     assert len(told) == 1, "once a minute"
     for words in ("satellite churner of site home", "source 'churning'", METRIC, "the attribute 'pod'"):
         assert words in told[0]
-
-
-async def one_acknowledged(place: Place, who: SatelliteIdentity) -> None:
-    while not rows(place, "SELECT 1 FROM log WHERE satellite_id = %s AND kind = 1", who.satellite_id):  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
 
 
 def test_the_number_is_kept_over_restarts_and_two_gateways_share_it(place: Place) -> None:

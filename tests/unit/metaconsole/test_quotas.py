@@ -1,15 +1,21 @@
 """What is told of refused series: once a minute for each satellite, with all that came since; and the bound of maps."""
 
 import logging
+from uuid import UUID
 
 import pytest
 
-from metaconsole.gateway.check import ProtocolError
+from metaconsole.gateway.check import Known, ProtocolError, check_frame
 from metaconsole.gateway.definitions import MAPPED, check_definitions
 from metaconsole.gateway.quotas import TELL_SECONDS, Quotas
+from metaconsole.gateway.series_map import SeriesMap
+from metaconsole.gateway.sources import SOURCES, Sources
+from metaconsole.gateway.window import Window
+from metaconsole.store.frames import Sender
 from metaconsole.store.quota import Excess
-from shared.pb import telemetry_pb2
+from shared.pb import telemetry_pb2, uplink_pb2
 
+METRIC, NOW = "system.cpu.utilization", 1_700_000_000_000
 EXCESS = Excess(3, 2_000, "vc1", "guest", "system.cpu.time", "pod", 3)
 
 
@@ -33,8 +39,45 @@ def test_it_is_told_once_a_minute_with_what_came_since(caplog: pytest.LogCapture
 
 
 def test_definitions_of_all_epochs_of_a_session_are_bounded() -> None:
-    metrics: dict[str, int] = {}
+    known = Known({}, Sources())
     message = telemetry_pb2.SeriesDefinitions(definitions=[telemetry_pb2.SeriesDefinition(id=8)])
-    assert check_definitions(message, 7, metrics, MAPPED - 8)[0] == 8
+    assert check_definitions(message, 7, known, MAPPED - 8)[0] == 8
     with pytest.raises(ProtocolError, match="connect again"):
-        check_definitions(message, 7, metrics, MAPPED - 7)
+        check_definitions(message, 7, known, MAPPED - 7)
+
+
+def test_a_session_names_no_more_sources_than_a_site_may_have() -> None:
+    known = Known({METRIC: 7}, Sources())
+    known.sources.learn({f"s{n}": n for n in range(1, SOURCES - 1)})
+
+    def gaps(*names: str) -> telemetry_pb2.GapList:
+        reason = telemetry_pb2.GAP_REASON_UNREACHABLE
+        made = [telemetry_pb2.Gap(source=name, from_ms=NOW, to_ms=NOW, reason=reason) for name in names]
+        made[0].resource.CopyFrom(telemetry_pb2.ResourceRef(source=names[-1], kind="host", key="h"))
+        return telemetry_pb2.GapList(gaps=made)
+
+    def check(content: telemetry_pb2.GapList) -> str:
+        frame = uplink_pb2.Frame(sequence=1, gaps=content)
+        sender = Sender(1, UUID(int=1), 1)
+        checked = check_frame(frame, frame.ByteSize(), sender, UUID(int=2), SeriesMap(), known, Window(NOW, 400))
+        return checked.refusal.detail if checked.refusal else ""
+
+    assert check(gaps("s1", "one more", "")) == ""
+    assert check(gaps("s1", "and another")) == ""
+    assert "at most 10000 sources; 'too many'" in check(gaps("s1", "too many"))
+    assert check(gaps("one more", "and another", "s2")) == "", "what was named is known"
+
+    def define(name: str) -> int:
+        reference = telemetry_pb2.ResourceRef(source=name, kind="host", key="h")
+        message = telemetry_pb2.SeriesDefinition(id=1, resource=reference, metric=METRIC)
+        _, [found] = check_definitions(telemetry_pb2.SeriesDefinitions(definitions=[message]), 0, known)
+        return found.metric_id
+
+    assert [define("s1"), define("one more"), define("too many")] == [7, 7, 0]
+    # The gap that a refused frame leaves does not name it either.
+    batch = telemetry_pb2.Batch(source="too many", plan="p", interval_ms=1000)
+    frame = uplink_pb2.Frame(sequence=1, batch=batch)
+    sender = Sender(1, UUID(int=1), 1)
+    refused = check_frame(frame, 9, sender, UUID(int=2), SeriesMap(), known, Window(NOW, 400))
+    assert refused.refusal is not None
+    assert [gap.source for gap in telemetry_pb2.GapList.FromString(refused.row.payload).gaps] == [""]
