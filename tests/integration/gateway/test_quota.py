@@ -10,13 +10,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, channel, gateway, rows, session
+from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, channel, gateway, read_facts, rows, session
 from fixtures.waiting import wait_until
 
-from metaconsole.readers.base import ReaderLoop
-from metaconsole.readers.facts import FactsReader
 from metaconsole.store.database import connect
-from metaconsole.store.database import connected as database
 from metaconsole.store.site_settings import set_quota
 from metaconsole.store.sites import ensure_satellite
 from shared.pb import telemetry_pb2, uplink_pb2
@@ -85,13 +82,6 @@ async def go_on(client: Client, over: asyncio.Event) -> int:
     return sent
 
 
-async def read(place: Place) -> None:
-    """Let the facts reader read what there is."""
-    async with database(place.settings.database_url, application="test") as connection:
-        while await ReaderLoop(place.settings.database_url, FactsReader()).look(connection):
-            pass
-
-
 def stored(place: Place, who: SatelliteIdentity) -> tuple[int, int]:
     """Return how many samples of a satellite are stored and were refused, which the tallies have as the log has it."""
     statement = (
@@ -127,7 +117,7 @@ def test_a_churning_satellite_is_refused_to_the_sample_and_an_honest_one_loses_n
             return await going, acks
 
     sent, acks = asyncio.run(scenario())
-    asyncio.run(read(place))
+    asyncio.run(read_facts(place))
     assert stored(place, honest) == (5 * sent, 0)
     # Of its hundred names 55 fit: of each batch of all names those, of the batches of new ones only the first 55.
     fits = QUOTA - 5

@@ -10,15 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
-from fixtures.gateway import METRIC, Client, Place, batch, connected, gateway, make_place, rows
+from fixtures.gateway import METRIC, Client, Place, batch, connected, gateway, make_place, read_facts, rows
 from fixtures.spools import UnsyncedFiles
-from fixtures.waiting import wait_until
+from fixtures.waiting import SLACK, wait_until
 
 from metaconsole.cli_reconcile import reconcile
 from metaconsole.home import DATABASE_ENVIRONMENT
-from metaconsole.readers.base import ReaderLoop
-from metaconsole.readers.facts import FactsReader
-from metaconsole.store.database import connected as database
+from metaconsole.store.database import connect
+from metaconsole.store.site_settings import set_quota
 from metaconsole.store.sites import ensure_satellite
 from satellite.bounds import Bounds
 from satellite.channels import secure_channels
@@ -39,13 +38,6 @@ def place(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("satellite.reconciler._LOOK_SECONDS", 0.05)
     monkeypatch.setattr("satellite.reconciler._AGAIN_SECONDS", 0.05)
     return make_place(database_url, tmp_path)
-
-
-async def read(place: Place) -> None:
-    """Let the facts reader read what there is."""
-    async with database(place.settings.database_url, application="test") as connection:
-        while await ReaderLoop(place.settings.database_url, FactsReader()).look(connection):
-            pass
 
 
 @contextlib.asynccontextmanager
@@ -121,12 +113,51 @@ def text(*arguments: str) -> str:
     return CliRunner().invoke(reconcile, ["home", *arguments]).output
 
 
+def limit(place: Place, quota: int) -> None:
+    with connect(place.settings.database_url) as connection:
+        set_quota(connection, "home", quota, "tests")
+
+
+def test_what_the_quota_left_out_is_accounted_for_and_comes_once_there_is_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The satellite is the real one: it does not know of quotas, it is only asked to connect again."""
+    monkeypatch.setattr("metaconsole.gateway.uplink.ROOM_SECONDS", 0.1)
+    limit(place, SAMPLES - 1)
+    whole = f"SELECT 1 FROM log WHERE kind = 1 AND samples = {SAMPLES}"
+
+    async def scenario() -> None:
+        async with gateway(place) as port, satellite(place, port) as spool:
+            await produce(spool, 10)
+            await agreed(place)
+            await read_facts(place)
+            told = command(place)
+            assert told["accounted"]
+            assert told["produced"] == {"frames": 10, "samples": 10 * SAMPLES}
+            assert told["stored"] == {"frames": 10, "samples": 10 * (SAMPLES - 1)}
+            assert told["missing"] == {"frames": 0, "samples": 10, "reasons": {}}
+            assert told["refused_samples"] == 10
+            assert "10 samples of frames that are stored are refused" in text()
+            limit(place, SAMPLES)
+            async with asyncio.timeout(10 * SLACK):
+                while not rows(place, whole):
+                    await produce(spool, 1)
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
+    ((produced, stored, refused),) = rows(
+        place, f"SELECT count(*) * {SAMPLES}, sum(samples)::int, sum(refused_samples)::int FROM log WHERE kind = 1"
+    )
+    assert produced == stored + refused
+    assert rows(place, "SELECT series FROM dictionary") == [(SAMPLES,)]
+
+
 def test_what_was_produced_is_told_and_nothing_is_missing(place: Place) -> None:
     async def scenario() -> None:
         async with gateway(place) as port, satellite(place, port) as spool:
             await produce(spool, 10)
             await agreed(place)
-            await read(place)
+            await read_facts(place)
             told = command(place)
             assert told["produced"] == told["stored"] == {"frames": 10, "samples": 10 * SAMPLES}
             assert told["missing"] == {"frames": 0, "samples": 0, "reasons": {}}
@@ -144,7 +175,7 @@ def test_what_is_gone_from_the_database_is_brought_back_once_and_in_order(place:
                 epoch = spool.current.id
                 await produce(spool, 10)
                 await agreed(place)
-                await read(place)
+                await read_facts(place)
                 sent = rows(place, "SELECT sequence, payload, times FROM log ORDER BY sequence")
             await remove(place, (3, 5), (8, 8))
             assert command(place, status=1)["missing"]["reasons"] == {"absent": 4}
@@ -152,7 +183,7 @@ def test_what_is_gone_from_the_database_is_brought_back_once_and_in_order(place:
             async with satellite(place, port) as spool:
                 await produce(spool, 1)
                 await agreed(place, after)
-            await read(place)
+            await read_facts(place)
             mine = f"epoch = '{epoch.hex()}'"
             assert rows(place, f"SELECT sequence, payload, times FROM log WHERE {mine} ORDER BY sequence") == sent
             order = f"SELECT sequence, lane FROM log WHERE {mine} AND ordinal > 10 ORDER BY ordinal"
@@ -174,7 +205,7 @@ def test_what_nobody_holds_any_more_becomes_a_gap_once(place: Place) -> None:
                 epoch = spool.current.id
                 await produce(spool, 10)
                 await agreed(place)
-                await read(place)
+                await read_facts(place)
             async with satellite(place, port, Bounds(keep_hours=0, ballast_bytes=0)) as spool:
                 await agreed(place)
                 await spool.sweep()
@@ -184,7 +215,7 @@ def test_what_nobody_holds_any_more_becomes_a_gap_once(place: Place) -> None:
                 after = now(place)
                 async with satellite(place, port) as spool:
                     await agreed(place, after)
-                    await read(place)
+                    await read_facts(place)
             found = rows(place, "SELECT reason, detail, to_ms - from_ms < 60000 FROM gap")
             assert [(reason, short) for reason, _, short in found] == [("error", True)]
             assert found[0][1].startswith("3 frames with about 9 samples were delivered once")
@@ -204,7 +235,7 @@ def test_what_retention_removed_is_no_difference_and_what_is_stored_twice_is_one
         async with gateway(place) as port, satellite(place, port) as spool:
             await produce(spool, 6)
             await agreed(place)
-            await read(place)
+            await read_facts(place)
             await change(place, "DELETE FROM log WHERE sequence <= 3")
             assert command(place)["stored"]["frames"] == 6
             columns = (
@@ -215,7 +246,7 @@ def test_what_retention_removed_is_no_difference_and_what_is_stored_twice_is_one
                 f"INSERT INTO log (ordinal, {columns}) SELECT 7, {columns} FROM log WHERE sequence = 5",
             )
             await change(place, "UPDATE satellite SET head = 7")
-            await read(place)
+            await read_facts(place)
             told = command(place, status=1)
             assert told["duplicated"] == {"frames": 1, "samples": SAMPLES}
             assert told["stored"] == {"frames": 6, "samples": 6 * SAMPLES}
@@ -255,7 +286,7 @@ def test_dropped_and_refused_frames_are_missing_for_their_reason(place: Place) -
             assert not (await recall(client)).epochs
             await client.send(produced=produced(client, (4096, 8191), (8192, 9001), samples=100))
             assert [(r.first, r.last) for e in (await recall(client)).epochs for r in e.ranges] == [(9001, 9001)]
-            await read(place)
+            await read_facts(place)
         told = command(place, status=1)
         reasons = {"dropped": 8998, "refused: unknown_series": 1, "absent": 1}
         assert told["missing"] == {"frames": 9000, "samples": 297, "reasons": reasons}
