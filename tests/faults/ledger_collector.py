@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 from fixtures import accounting
 
-from satellite.collector import Check, Collector, CollectorConfig, Context, PollPlan, Privilege, Progress
+from satellite.collector import Check, Collector, CollectorConfig, Context, PollPlan, Privilege
 from shared.columns import F64, I64
 from shared.model import (
     Action,
@@ -83,12 +83,12 @@ class LedgerCollector(Collector):
         values: F64 | I64 = (accounting.fractions if metric == accounting.FRACTION else accounting.counts)(seeds, at)
         return ReadingBlock(layout, values, index if len(times) > 1 else None)
 
-    async def events(self, after: str | None) -> AsyncIterator[Event]:  # noqa: ARG002
+    async def events(self, after: str | None = None) -> AsyncIterator[Event]:  # noqa: ARG002 - 0.1.0 names none
         while True:
             await asyncio.sleep(EVENT_SECONDS)
             yield Event(str(uuid.uuid4()), self.context.now_ms(), "ledger.written", "a line was written")
 
-    async def act(self, action: Action, progress: Progress) -> ActionResult:  # noqa: ARG002
+    async def act(self, action: Action, progress: object = None) -> ActionResult:  # noqa: ARG002 - nor this
         return ActionResult(succeeded=False, message=f"a ledger does not {action.verb}")
 
     async def close(self) -> None:
