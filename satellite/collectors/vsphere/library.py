@@ -84,6 +84,7 @@ def object_id(managed: Any) -> str:
     return str(managed._moId)  # noqa: SLF001
 
 
-def clean(text: str) -> str:
-    """Return one printable line of at most 300 characters."""
-    return "".join(character if character.isprintable() else " " for character in text[:_TEXT]).strip()
+def clean(text: str, limit: int = _TEXT) -> str:
+    """Return one printable line of at most 300 characters, or so many."""
+    line = text[:limit]
+    return (line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)).strip()

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPSConnection
 from typing import Any, Final
 
 from satellite.collector import SourceDeniedError, SourceError, SourceTime, SourceUnreachableError
@@ -113,6 +114,11 @@ class Session:
         stub = self._stub(path, version, timeout)
         stub.cookie = self.stub.cookie
         return stub
+
+    def plain_connection(self, timeout: float) -> HTTPSConnection:
+        """Return a connection for another API of the server, with a login of its own; it is cut with the session."""
+        assert self._connections is not None
+        return self._connections.make(self._config.host, self._config.port, timeout)
 
     def _connect(self, version: str) -> Any:
         if self._connections is None:

@@ -1,0 +1,125 @@
+"""Hosts, clusters, resource pools and vApps.
+
+The one promise: a host that vCenter does not reach is unknown, never down.
+"""
+
+import re
+from typing import Final
+
+from satellite.collectors.vsphere.described import Described, Measured, kept, member_of
+from satellite.collectors.vsphere.devices import Cards
+from satellite.collectors.vsphere.facts import Facts, when
+from satellite.collectors.vsphere.identity import uuid
+from shared.model import AttributeValue, IdentityClaim, State, claim
+
+_UNREACHED: Final = {
+    "disconnected": "it is disconnected from vCenter",
+    "notResponding": "it does not answer vCenter",
+}
+_NO_SERIAL: Final = re.compile(
+    r"none|n/?a|unknown|default string|not specified|to be filled.*|.*serial number|[0x.\- ]*|123.*"
+)
+_FQDN: Final = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+")
+
+
+def host(facts: Facts, *, alone: bool) -> Described:
+    """Return a host; alone: no other one has its UUID. What it lies in is looked up by the inventory."""
+    state, reason = _host_state(facts)
+    measured = Measured(
+        logical_cpus=facts.whole("hardware.cpuInfo.numCpuThreads"),
+        physical_cpus=facts.whole("hardware.cpuInfo.numCpuCores"),
+        memory=facts.whole("hardware.memorySize"),
+    )
+    claims = _host_claims(facts, alone=alone)
+    return Described(state, reason, _host_attributes(facts), claims, member_of(facts, "parent"), measured)
+
+
+def reached(facts: Facts) -> bool:
+    """Return whether a host answers."""
+    return _host_state(facts)[0] in {State.UP, State.MAINTENANCE, State.DEGRADED}
+
+
+def cluster(facts: Facts) -> Described:
+    """Return a cluster."""
+    attributes: dict[str, AttributeValue | None] = {
+        "cluster.ha": facts.flag("configuration.dasConfig.enabled"),
+        "cluster.drs": facts.flag("configuration.drsConfig.enabled"),
+        "cluster.drs.mode": facts.text("configuration.drsConfig.defaultVmBehavior"),
+    }
+    return Described(*_overall(facts, "summary.overallStatus"), kept(attributes), (), member_of(facts, "parent"))
+
+
+def pool(facts: Facts) -> Described:
+    """Return a resource pool or a vApp."""
+    megahertz, memory = facts.whole("config.cpuAllocation.limit"), facts.whole("config.memoryAllocation.limit")
+    reserved, held = facts.whole("config.cpuAllocation.reservation"), facts.whole("config.memoryAllocation.reservation")
+    attributes: dict[str, AttributeValue | None] = {
+        "pool.cpu.limit": None if megahertz is None else megahertz * 10**6,
+        "pool.cpu.reserved": None if not reserved else reserved * 10**6,
+        "pool.memory.limit": None if memory is None else memory * 2**20,
+        "pool.memory.reserved": None if not held else held * 2**20,
+    }
+    edges = member_of(facts, "parent", "parentFolder")
+    return Described(*_overall(facts, "runtime.overallStatus"), kept(attributes), (), edges)
+
+
+def _overall(facts: Facts, path: str) -> tuple[State, str]:
+    status = facts.text(path)
+    if status in {"yellow", "red"}:
+        return State.DEGRADED, f"vSphere shows it {status}"
+    return State.UP, ""
+
+
+def _host_state(facts: Facts) -> tuple[State, str]:
+    if words := _UNREACHED.get(facts.text("runtime.connectionState")):
+        return State.UNKNOWN, words
+    power = facts.text("runtime.powerState")
+    if power == "standBy":
+        return State.DOWN, "in standby"
+    if power == "poweredOff":
+        return State.DOWN, "powered off"
+    if facts.flag("runtime.inMaintenanceMode"):
+        return State.MAINTENANCE, "in maintenance mode"
+    if facts.flag("runtime.inQuarantineMode"):
+        return State.DEGRADED, "in quarantine mode"
+    if facts.text("runtime.connectionState") == "connected":
+        return State.UP, ""
+    return State.UNKNOWN, "vSphere does not tell its state"
+
+
+def _host_attributes(facts: Facts) -> dict[str, AttributeValue]:
+    sockets, cores = facts.whole("hardware.cpuInfo.numCpuPackages"), facts.whole("hardware.cpuInfo.numCpuCores")
+    threads, started = facts.whole("hardware.cpuInfo.numCpuThreads"), facts.whole("runtime.bootTime")
+    cards = facts.values.get("config.network.pnic")
+    return kept(
+        {
+            "host.vendor": facts.text("hardware.systemInfo.vendor"),
+            "host.model": facts.text("hardware.systemInfo.model"),
+            "host.serial": _serial(facts),
+            "host.cpu.model": facts.text("summary.hardware.cpuModel"),
+            "host.cpu.logical.count": threads,
+            "host.cpu.frequency": facts.whole("hardware.cpuInfo.hz"),
+            "host.cpu.topology": f"{sockets} sockets, {cores} cores, {threads} threads" if sockets and cores else "",
+            "host.memory.size": facts.whole("hardware.memorySize"),
+            "host.network.cards": cards.cards if isinstance(cards, Cards) else "",
+            "host.started": when(started) if started else "",
+            "hypervisor.type": facts.text("config.product.name"),
+            "hypervisor.version": facts.text("config.product.version"),
+            "hypervisor.build": facts.text("config.product.build"),
+        }
+    )
+
+
+def _host_claims(facts: Facts, *, alone: bool) -> tuple[IdentityClaim, ...]:
+    found = uuid(facts.text("hardware.systemInfo.uuid"))
+    claims = [claim("dmi_uuid", found)] if found and alone else []
+    claims += [claim("serial", serial)] if (serial := _serial(facts)) else []
+    cards = facts.values.get("config.network.pnic")
+    claims += [claim("mac", each) for each in (cards.macs if isinstance(cards, Cards) else ())]
+    name = facts.text("name").lower()
+    return (*claims, *([claim("fqdn", name)] if _FQDN.fullmatch(name) and not name[-1].isdigit() else []))
+
+
+def _serial(facts: Facts) -> str:
+    serial = facts.text("hardware.systemInfo.serialNumber") or facts.text("hardware.systemInfo.otherIdentifyingInfo")
+    return "" if _NO_SERIAL.fullmatch(serial.lower()) else serial

@@ -1,0 +1,199 @@
+"""What is known of a server: the facts of each object, and what was made of them for the model.
+
+The one promise: only what changed, or what it changes elsewhere, is made anew; a picture that was handed out stays.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from satellite.collectors.vsphere import compute, guests
+from satellite.collectors.vsphere.alarms import Alarm, by_entity
+from satellite.collectors.vsphere.described import Described, Measured
+from satellite.collectors.vsphere.facts import Facts
+from satellite.collectors.vsphere.identity import Keys
+from satellite.collectors.vsphere.inventory import Surroundings, describe, relations, resource
+from satellite.collectors.vsphere.paths import FIELDS, ROOT
+from satellite.collectors.vsphere.targets import Target
+from shared.model import Inventory, Relation, Resource, ResourceKey
+
+Tags = Mapping[str, Sequence[tuple[str, str]]]  # by reference: categories and tags
+_WITH_STATISTICS: Final = frozenset(
+    {"VirtualMachine", "HostSystem", "ClusterComputeResource", "Datastore", "ResourcePool", "VirtualApp"}
+)
+_ALONE: Final = "ComputeResource"  # of a host in no cluster; it is no resource itself
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to an object: it left, or some of its properties have other values, None for none any more."""
+
+    type: str
+    id: str
+    values: Mapping[str, object]
+    entered: bool = False
+    left: bool = False
+
+    @property
+    def ref(self) -> str:
+        """How other objects name it."""
+        return f"{self.type}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything at one moment: for the inventory, for the metrics, and for whoever looks for an object."""
+
+    inventory: Inventory
+    targets: Sequence[Target] = ()
+    measured: Sequence[tuple[Resource, Measured | None]] = ()
+    keys: Mapping[str, ResourceKey] = field(default_factory=dict)  # by reference
+
+
+class Estate:
+    """The objects of one server. Belongs to whoever updates it; a Picture of it may be looked at by all."""
+
+    def __init__(self, root: str, server: Resource | None) -> None:
+        """Begin with nothing; root is the reference of the root folder, which a vCenter itself stands for."""
+        self.alarm_names: dict[str, str] = {}
+        self.stale = True  # something was taken of which there is no picture yet
+        self._root, self._server = root, server
+        self._facts: dict[str, Facts] = {}
+        self._keys = Keys()
+        self._described: dict[str, Described] = {}
+        self._resources: dict[str, Resource] = {}
+        self._relations: dict[str, tuple[Relation, ...]] = {}
+        self._targets: dict[str, Target] = {}
+        self._alarms: tuple[Alarm, ...] = ()
+        self._alarm_texts: Mapping[str, str] = {}
+        self._fields: dict[int, str] = {}
+        self._tags: Tags = {}
+        self._changed: set[str] = set()
+        self._gone: set[str] = set()
+
+    def refs(self) -> Sequence[str]:
+        """Return the references of all objects."""
+        return list(self._facts)
+
+    def unnamed_alarms(self) -> Sequence[str]:
+        """Return the references of alarms whose names are not known yet."""
+        return sorted({alarm.alarm for alarm in self._alarms} - self.alarm_names.keys())
+
+    def take(self, changes: Iterable[Change]) -> None:
+        """Take what the server told."""
+        for change in changes:
+            if change.ref == self._root or change.type == "CustomFieldsManager":
+                self._take_single(change)
+                continue
+            self.stale = True
+            if change.left:
+                self._facts.pop(change.ref, None)
+                self._changed.discard(change.ref)
+                self._gone.add(change.ref)
+            else:
+                self._take_object(change)
+
+    def take_tags(self, tags: Tags) -> None:
+        """Take the tags of all objects."""
+        self.stale |= tags != self._tags
+        self._changed |= {ref for ref in tags.keys() | self._tags.keys() if tags.get(ref) != self._tags.get(ref)}
+        self._tags = tags
+
+    def picture(self) -> Picture:
+        """Return how everything is now."""
+        self._take_alarms()
+        self._changed &= self._facts.keys()
+        touched = self._keys.update((self._facts[ref] for ref in self._changed), self._gone)
+        for ref in self._gone:
+            for kept in (self._described, self._resources, self._relations, self._targets):
+                kept.pop(ref, None)
+        again = (self._changed | touched) & self._keys.all.keys()
+        for ref in again:
+            self._make(ref)
+        for ref in self._to_relate(again, touched):
+            own = self._keys.all[ref]
+            self._relations[ref] = relations(own, self._described[ref], lambda other: self._find(ref, other))  # noqa: B023
+        self._changed, self._gone, self.stale = set(), set(), False
+        return self._seen()
+
+    def _take_single(self, change: Change) -> None:
+        if ROOT in change.values:
+            found = change.values[ROOT]
+            alarms = found if isinstance(found, tuple) else ()
+            self.stale |= alarms != self._alarms
+            self._alarms = alarms
+        if isinstance(names := change.values.get(FIELDS), tuple):
+            self._fields, self.stale = dict(names), True
+            self._changed |= {ref for ref, facts in self._facts.items() if facts.listed("customValue")}
+
+    def _take_object(self, change: Change) -> None:
+        facts = self._facts.get(change.ref)
+        if facts is None or change.entered:
+            facts = self._facts[change.ref] = Facts(change.type, change.id)
+        for path, value in change.values.items():
+            if value is None:
+                facts.values.pop(path, None)
+            else:
+                facts.values[path] = value
+        self._changed.add(change.ref)
+
+    def _take_alarms(self) -> None:
+        texts = by_entity(self._alarms, self.alarm_names)
+        before, self._alarm_texts = self._alarm_texts, texts
+        self._changed |= {ref for ref in before.keys() | texts.keys() if before.get(ref) != texts.get(ref)}
+
+    def _make(self, ref: str) -> None:
+        facts, key, shared = self._facts[ref], self._keys.all[ref], self._keys.shared(ref)
+        described = self._described[ref] = describe(facts, alone=not shared)
+        custom = [
+            (self._fields[number], value) for number, value in facts.listed("customValue") if number in self._fields
+        ]
+        around = Surroundings(shared, self._alarm_texts.get(ref, ""), self._tags.get(ref, ()), custom)
+        made = resource(key, facts, described, around)
+        if self._resources.get(ref) != made:
+            self._resources[ref] = made
+        self._targets.pop(ref, None)
+        if _has_statistics(facts):
+            cpus = described.measured.logical_cpus if described.measured else None
+            self._targets[ref] = Target(facts.type, facts.id, key, cpus or 0, facts.whole("runtime.bootTime") or 0)
+
+    def _to_relate(self, again: set[str], touched: set[str]) -> set[str]:
+        """Return whose relations are to be made again: their own edges, or where those lead to, have changed."""
+        moved = touched | {ref for ref in self._changed | self._gone if ref.startswith(_ALONE)}
+        moved |= {parent for ref in touched if ref in self._facts and (parent := self._facts[ref].text("parent"))}
+        if not moved:
+            return again
+        return again | {ref for ref, one in self._described.items() if any(edge.other in moved for edge in one.edges)}
+
+    def _find(self, ref: str, other: str) -> ResourceKey | None:
+        """Return the key of what another object leads to: through the compute resource of a host in no cluster."""
+        if other == self._root:
+            return self._server.key if self._server is not None else None
+        if other.startswith(_ALONE) and (alone := self._facts.get(other)) is not None:
+            hosts = alone.listed("host")
+            other = alone.text("parent") if ref in hosts else (hosts[0] if hosts else "")
+        return self._keys.all.get(other)
+
+    def _seen(self) -> Picture:
+        resources = list(self._resources.values())
+        measured = [(made, self._described[ref].measured) for ref, made in self._resources.items()]
+        keys = dict(self._keys.all)
+        if self._server is not None:
+            server = self._server
+            if text := self._alarm_texts.get(self._root):
+                server = Resource(
+                    server.key, server.name, server.state, "", {**server.attributes, "vsphere.alarms": text}
+                )
+            resources.append(server)
+            measured.append((server, None))
+            keys[self._root] = server.key
+        edges = [relation for some in self._relations.values() for relation in some]
+        return Picture(Inventory(resources, edges), list(self._targets.values()), measured, keys)
+
+
+def _has_statistics(facts: Facts) -> bool:
+    if facts.type == "VirtualMachine":
+        return guests.running(facts)
+    if facts.type == "HostSystem":
+        return compute.reached(facts)
+    return facts.type in _WITH_STATISTICS
