@@ -50,8 +50,10 @@ class SourceInventory:
         try:
             async with within(seconds):
                 inventory = await self._collector.discover()
-                await self._source_clock.measure(self._collector)
+            # At once: what the source tells by itself meanwhile is newer, and must not come before it.
             await self.take(inventory)
+            async with within(seconds):
+                await self._source_clock.measure(self._collector)
         except Exception as error:  # noqa: BLE001 - whatever a collector does, it does to its own source only
             self._output.tell(
                 f"its inventory could not be read: {type(error).__name__}: {error}",

@@ -22,7 +22,7 @@ from satellite.collector import (
 from satellite.collectors.vsphere.config import VsphereConfig
 from satellite.collectors.vsphere.connection import Meter
 from satellite.collectors.vsphere.following import Following
-from satellite.collectors.vsphere.plans import Measuring
+from satellite.collectors.vsphere.plans import Measure
 from satellite.collectors.vsphere.session import Refused, Session
 from satellite.collectors.vsphere.state import States
 from satellite.collectors.vsphere.tags import TagReader
@@ -54,7 +54,7 @@ class VsphereCollector(Collector):
         self._meter, self._refused = Meter(), Refused()
         self._states = States()
         self._tags = TagReader(config)
-        self._measuring: Mapping[str, Measuring] = {}
+        self._measures: Mapping[str, Measure] = {}  # what the plans but `state` do, by name
         self._following: Following | None = None
 
     @property
@@ -71,6 +71,7 @@ class VsphereCollector(Collector):
             await self.context.call(session.open)
             await following.begin()
             await self._look_at_tags(following)
+            await following.refresh()
         except BaseException:
             await self.close()
             raise
@@ -98,8 +99,8 @@ class VsphereCollector(Collector):
         picture = following.picture
         if plan == _STATE:
             return self._states.readings(picture, self.context.now_ms())
-        if (measuring := self._measuring.get(plan)) is not None:
-            return await self.context.call(measuring.collect, following.session, picture.targets)
+        if (measure := self._measures.get(plan)) is not None:
+            return await measure(self.context, following.session, picture)
         raise ValueError(f"the collector vsphere has no poll plan {plan!r}")
 
     async def events(self, after: str | None) -> AsyncIterator[Event | Inventory]:  # noqa: ARG002

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from satellite.collectors.vsphere.facts import instant, joined, reference, when
+from satellite.collectors.vsphere.facts import instant, joined, referred, when
 
 _MOST: Final = 20_000
 _WORDS: Final = {"red": "critical", "yellow": "warning", "green": "ok", "gray": "unknown"}
@@ -41,7 +41,7 @@ def by_entity(triggered: Iterable[Alarm], names: Mapping[str, str]) -> Mapping[s
 
 
 def _alarm(state: Any) -> Alarm | None:
-    entity, alarm = reference(state.entity), reference(state.alarm)
+    entity, alarm = referred(state.entity), referred(state.alarm)
     if entity is None or alarm is None:
         return None
     return Alarm(entity, alarm, str(state.overallStatus), instant(state.time) or 0, state.acknowledged is True)

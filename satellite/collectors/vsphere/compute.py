@@ -4,6 +4,7 @@ The one promise: a host that vCenter does not reach is unknown, never down.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from satellite.collectors.vsphere.described import Described, Measured, kept, member_of
@@ -39,14 +40,14 @@ def reached(facts: Facts) -> bool:
     return _host_state(facts)[0] in {State.UP, State.MAINTENANCE, State.DEGRADED}
 
 
-def cluster(facts: Facts) -> Described:
-    """Return a cluster."""
+def cluster(facts: Facts, hosts: Sequence[State]) -> Described:
+    """Return a cluster, which is as well as its hosts are: the server's own view of it is not told when it changes."""
     attributes: dict[str, AttributeValue | None] = {
         "cluster.ha": facts.flag("configuration.dasConfig.enabled"),
         "cluster.drs": facts.flag("configuration.drsConfig.enabled"),
         "cluster.drs.mode": facts.text("configuration.drsConfig.defaultVmBehavior"),
     }
-    return Described(*_overall(facts, "summary.overallStatus"), kept(attributes), (), member_of(facts, "parent"))
+    return Described(*_together(hosts), kept(attributes), (), member_of(facts, "parent"))
 
 
 def pool(facts: Facts) -> Described:
@@ -60,14 +61,18 @@ def pool(facts: Facts) -> Described:
         "pool.memory.reserved": None if not held else held * 2**20,
     }
     edges = member_of(facts, "parent", "parentFolder")
-    return Described(*_overall(facts, "runtime.overallStatus"), kept(attributes), (), edges)
+    return Described(State.UP, "", kept(attributes), (), edges)
 
 
-def _overall(facts: Facts, path: str) -> tuple[State, str]:
-    status = facts.text(path)
-    if status in {"yellow", "red"}:
-        return State.DEGRADED, f"vSphere shows it {status}"
-    return State.UP, ""
+def _together(hosts: Sequence[State]) -> tuple[State, str]:
+    wanted = [state for state in hosts if state is not State.MAINTENANCE]
+    up, unknown = wanted.count(State.UP), wanted.count(State.UNKNOWN)
+    if up == len(wanted):
+        return State.UP, ""
+    words = f"{len(wanted) - up} of {len(hosts)} hosts are not up" + (f", {unknown} of them unknown" if unknown else "")
+    if up or State.DEGRADED in wanted:
+        return State.DEGRADED, words
+    return (State.UNKNOWN if unknown else State.DOWN), words
 
 
 def _host_state(facts: Facts) -> tuple[State, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from satellite.collectors.vsphere.library import clean, object_id
+from satellite.collectors.vsphere.library import clean, reference
 
 Convert: TypeAlias = Callable[[Any], object]
 
@@ -91,22 +91,14 @@ def instant(value: Any) -> int | None:
     return milliseconds if milliseconds > 0 else None
 
 
-def reference(value: Any) -> str | None:
+def referred(value: Any) -> str | None:
     """Return how an object is named: its type and id."""
-    if value is None:
-        return None
-    kind, number = kind_and_id(value)
-    return f"{kind}:{number}"
-
-
-def kind_and_id(managed: Any) -> tuple[str, str]:
-    """Return the type of a managed object, as the wire names it, and its id."""
-    return type(managed).__name__.rpartition(".")[2], clean(object_id(managed), 255)
+    return None if value is None else reference(value)
 
 
 def references(value: Any) -> tuple[str, ...]:
     """Return objects by their names, each once, in order."""
-    return tuple(sorted({named for each in value[:MANY] if (named := reference(each))}))
+    return tuple(sorted({named for each in value[:MANY] if (named := referred(each))}))
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from satellite.collector import Context, SourceError, SourceUnreachableError
-from satellite.collectors.vsphere.facts import kind_and_id
 from satellite.collectors.vsphere.inventory import server
-from satellite.collectors.vsphere.library import clean
+from satellite.collectors.vsphere.library import clean, reference
 from satellite.collectors.vsphere.objects import Estate, Picture, Tags
 from satellite.collectors.vsphere.session import LONG_POLL, Session
 from satellite.collectors.vsphere.watch import Watch, WatchLostError
@@ -61,7 +60,8 @@ class Following:
     async def begin(self) -> None:
         """Read everything. Raises SourceError."""
         async with self._alone():
-            await self._read()
+            await self._context.call(self._begin)
+            await self._update(0)
 
     async def refresh(self) -> Picture:
         """Return how everything is now: asked at once, unless changes are waited for anyhow. Raises SourceError."""
@@ -101,20 +101,18 @@ class Following:
                 self._lost = error if isinstance(error, SourceError) else SourceUnreachableError("no answer in time")
                 raise
 
-    async def _read(self) -> None:
-        await self._context.call(self._begin)
-        await self._update(0)
-
     async def _update(self, seconds: float) -> float:
         """Take answers until there are no more; return how long that kept a processor busy."""
         tags, self.tags = self.tags, None
-        busy = 0.0
+        busy, begun = 0.0, False
         while True:
             try:
-                step = await self._context.call(self._advance, seconds, tags)
+                step = await self._context.call(self._advance, seconds if tags is None else 0, tags)
             except WatchLostError:
+                if begun:
+                    raise
                 await self._context.call(self._begin)
-                step = _Step(None, True, 0.0)
+                step, begun = _Step(None, True, 0.0), True
             busy += step.busy
             if step.picture is not None:
                 self._picture = step.picture
@@ -134,7 +132,7 @@ class Following:
     def _begin(self) -> None:
         content = self.session.content
         with self.session.errors():
-            root = ":".join(kind_and_id(content.rootFolder))
+            root = reference(content.rootFolder)
             self._estate = Estate(root, _server(content, self._name) if self.session.vcenter else None)
         self._watch.begin()
 
@@ -162,4 +160,4 @@ class Following:
 def _server(content: Any, name: str) -> Resource:
     about = content.about
     facts = {"vsphere.version": clean(about.version), "vsphere.build": clean(about.build)}
-    return server(clean(about.instanceUuid or ""), name, facts, "")
+    return server(clean(about.instanceUuid or "") or name, name, facts)

@@ -34,14 +34,14 @@ class Surroundings:
     custom: Sequence[tuple[str, str]] = ()
 
 
-def describe(facts: Facts, *, alone: bool) -> Described:
-    """Return an object in the words of the model."""
+def describe(facts: Facts, hosts: Sequence[State], *, alone: bool) -> Described:
+    """Return an object in the words of the model; hosts: the states of those of a cluster."""
     if facts.type == "VirtualMachine":
         return guests.guest(facts, alone=alone)
     if facts.type == "HostSystem":
         return compute.host(facts, alone=alone)
     if facts.type == "ClusterComputeResource":
-        return compute.cluster(facts)
+        return compute.cluster(facts, hosts)
     if facts.type in {"ResourcePool", "VirtualApp"}:
         return compute.pool(facts)
     if facts.type == "Datastore":
@@ -76,13 +76,10 @@ def relations(
     return tuple(dict.fromkeys(_edges(own, described, find)))
 
 
-def server(instance_uuid: str, name: str, about: Mapping[str, str], alarms: str) -> Resource:
+def server(instance_uuid: str, name: str, about: Mapping[str, str]) -> Resource:
     """Return the vCenter itself."""
-    key = ResourceKey(Kind.SERVICE, instance_uuid)
     attributes: dict[str, AttributeValue] = {"vsphere.type": "VirtualCenter", **about}
-    if alarms:
-        attributes["vsphere.alarms"] = alarms
-    return Resource(key, clean(name), State.UP, "", attributes)
+    return Resource(ResourceKey(Kind.SERVICE, instance_uuid), clean(name), State.UP, "", attributes)
 
 
 def _edges(own: ResourceKey, described: Described, find: Callable[[str], ResourceKey | None]) -> Iterator[Relation]:

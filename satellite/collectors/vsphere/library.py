@@ -84,7 +84,12 @@ def object_id(managed: Any) -> str:
     return str(managed._moId)  # noqa: SLF001
 
 
+def reference(managed: Any) -> str:
+    """Return type and id of a managed object in one text: "VirtualMachine:vm-42"."""
+    return f"{type(managed).__name__.rpartition('.')[2]}:{object_id(managed)}"
+
+
 def clean(text: str, limit: int = _TEXT) -> str:
-    """Return one printable line of at most 300 characters, or so many."""
+    """Return one printable line of at most so many characters."""
     line = text[:limit]
     return (line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)).strip()

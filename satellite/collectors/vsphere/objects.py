@@ -21,7 +21,9 @@ Tags = Mapping[str, Sequence[tuple[str, str]]]  # by reference: categories and t
 _WITH_STATISTICS: Final = frozenset(
     {"VirtualMachine", "HostSystem", "ClusterComputeResource", "Datastore", "ResourcePool", "VirtualApp"}
 )
-_ALONE: Final = "ComputeResource"  # of a host in no cluster; it is no resource itself
+_HOST: Final = "HostSystem:"
+_CLUSTER: Final = "ClusterComputeResource:"
+_ALONE: Final = "ComputeResource:"  # of a host in no cluster; it is no resource itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything at one moment: for the inventory, for the metrics, and for whoever looks for an object."""
+    """Everything at one moment: for the inventory, for the metrics, and for whoever looks for an object.
+
+    targets: what has statistics now; snapshots: the guests that have any, running or not; keys: by reference.
+    """
 
     inventory: Inventory
     targets: Sequence[Target] = ()
+    snapshots: Sequence[Target] = ()
     measured: Sequence[tuple[Resource, Measured | None]] = ()
-    keys: Mapping[str, ResourceKey] = field(default_factory=dict)  # by reference
+    keys: Mapping[str, ResourceKey] = field(default_factory=dict)
 
 
 class Estate:
@@ -64,16 +70,13 @@ class Estate:
         self._resources: dict[str, Resource] = {}
         self._relations: dict[str, tuple[Relation, ...]] = {}
         self._targets: dict[str, Target] = {}
+        self._with_snapshots: dict[str, Target] = {}
         self._alarms: tuple[Alarm, ...] = ()
         self._alarm_texts: Mapping[str, str] = {}
         self._fields: dict[int, str] = {}
         self._tags: Tags = {}
         self._changed: set[str] = set()
         self._gone: set[str] = set()
-
-    def refs(self) -> Sequence[str]:
-        """Return the references of all objects."""
-        return list(self._facts)
 
     def unnamed_alarms(self) -> Sequence[str]:
         """Return the references of alarms whose names are not known yet."""
@@ -105,16 +108,19 @@ class Estate:
         self._changed &= self._facts.keys()
         touched = self._keys.update((self._facts[ref] for ref in self._changed), self._gone)
         for ref in self._gone:
-            for kept in (self._described, self._resources, self._relations, self._targets):
-                kept.pop(ref, None)
+            self._drop(ref)
         again = (self._changed | touched) & self._keys.all.keys()
-        for ref in again:
+        again |= {cluster for ref in again if (cluster := self._cluster_of(ref)) in self._facts}
+        for ref in sorted(again, key=_is_cluster):  # which are as their hosts are
             self._make(ref)
         for ref in self._to_relate(again, touched):
-            own = self._keys.all[ref]
-            self._relations[ref] = relations(own, self._described[ref], lambda other: self._find(ref, other))  # noqa: B023
+            self._relate(ref)
         self._changed, self._gone, self.stale = set(), set(), False
         return self._seen()
+
+    def _drop(self, ref: str) -> None:
+        for kept in (self._described, self._resources, self._relations, self._targets, self._with_snapshots):
+            kept.pop(ref, None)
 
     def _take_single(self, change: Change) -> None:
         if ROOT in change.values:
@@ -142,9 +148,16 @@ class Estate:
         before, self._alarm_texts = self._alarm_texts, texts
         self._changed |= {ref for ref in before.keys() | texts.keys() if before.get(ref) != texts.get(ref)}
 
+    def _cluster_of(self, ref: str) -> str:
+        """Return the cluster of a host; empty for all else."""
+        parent = self._facts[ref].text("parent") if ref.startswith(_HOST) else ""
+        return parent if _is_cluster(parent) else ""
+
     def _make(self, ref: str) -> None:
         facts, key, shared = self._facts[ref], self._keys.all[ref], self._keys.shared(ref)
-        described = self._described[ref] = describe(facts, alone=not shared)
+        members = facts.listed("host") if _is_cluster(ref) else ()
+        hosts = [self._described[host].state for host in members if host in self._described]
+        described = self._described[ref] = describe(facts, hosts, alone=not shared)
         custom = [
             (self._fields[number], value) for number, value in facts.listed("customValue") if number in self._fields
         ]
@@ -152,10 +165,14 @@ class Estate:
         made = resource(key, facts, described, around)
         if self._resources.get(ref) != made:
             self._resources[ref] = made
-        self._targets.pop(ref, None)
+        for kept in (self._targets, self._with_snapshots):
+            kept.pop(ref, None)
+        measured = described.measured or Measured()
+        target = Target(facts.type, facts.id, key, measured.logical_cpus or 0, facts.whole("runtime.bootTime") or 0)
         if _has_statistics(facts):
-            cpus = described.measured.logical_cpus if described.measured else None
-            self._targets[ref] = Target(facts.type, facts.id, key, cpus or 0, facts.whole("runtime.bootTime") or 0)
+            self._targets[ref] = target
+        if measured.snapshots:
+            self._with_snapshots[ref] = target
 
     def _to_relate(self, again: set[str], touched: set[str]) -> set[str]:
         """Return whose relations are to be made again: their own edges, or where those lead to, have changed."""
@@ -164,6 +181,11 @@ class Estate:
         if not moved:
             return again
         return again | {ref for ref, one in self._described.items() if any(edge.other in moved for edge in one.edges)}
+
+    def _relate(self, ref: str) -> None:
+        related = relations(self._keys.all[ref], self._described[ref], lambda other: self._find(ref, other))
+        if self._relations.get(ref) != related:
+            self._relations[ref] = related
 
     def _find(self, ref: str, other: str) -> ResourceKey | None:
         """Return the key of what another object leads to: through the compute resource of a host in no cluster."""
@@ -188,7 +210,12 @@ class Estate:
             measured.append((server, None))
             keys[self._root] = server.key
         edges = [relation for some in self._relations.values() for relation in some]
-        return Picture(Inventory(resources, edges), list(self._targets.values()), measured, keys)
+        targets, snapshots = list(self._targets.values()), list(self._with_snapshots.values())
+        return Picture(Inventory(resources, edges), targets, snapshots, measured, keys)
+
+
+def _is_cluster(ref: str) -> bool:
+    return ref.startswith(_CLUSTER)
 
 
 def _has_statistics(facts: Facts) -> bool:

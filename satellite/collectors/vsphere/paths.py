@@ -15,8 +15,8 @@ from satellite.collectors.vsphere.facts import (
     flag,
     instant,
     name,
-    reference,
     references,
+    referred,
     text,
     whole,
 )
@@ -50,14 +50,13 @@ def _mounts(value: Any) -> tuple[str, ...]:
     return references([each.key for each in value[:MANY]])
 
 
-_ENTITY: Final[Mapping[str, Convert]] = {"name": name, "parent": reference, "customValue": _fields}
+_ENTITY: Final[Mapping[str, Convert]] = {"name": name, "parent": referred, "customValue": _fields}
 _POOL: Final[Mapping[str, Convert]] = {
     **_ENTITY,
     "config.cpuAllocation.limit": whole,
     "config.cpuAllocation.reservation": whole,
     "config.memoryAllocation.limit": whole,
     "config.memoryAllocation.reservation": whole,
-    "runtime.overallStatus": text,
 }
 _NETWORK: Final[Mapping[str, Convert]] = {**_ENTITY, "summary.accessible": flag}
 _SWITCH: Final[Mapping[str, Convert]] = {
@@ -72,8 +71,8 @@ WATCHED: Final[Mapping[str, Mapping[str, Convert]]] = MappingProxyType(
     {
         "VirtualMachine": {
             **_ENTITY,
-            "parentVApp": reference,
-            "resourcePool": reference,
+            "parentVApp": referred,
+            "resourcePool": referred,
             "datastore": references,
             "network": references,
             "snapshot": snapshots,
@@ -90,7 +89,7 @@ WATCHED: Final[Mapping[str, Mapping[str, Convert]]] = MappingProxyType(
             "config.hardware.device": devices.hardware,
             "config.cpuAllocation.limit": whole,
             "config.memoryAllocation.limit": whole,
-            "runtime.host": reference,
+            "runtime.host": referred,
             "runtime.powerState": text,
             "runtime.connectionState": text,
             "runtime.bootTime": instant,
@@ -128,13 +127,12 @@ WATCHED: Final[Mapping[str, Mapping[str, Convert]]] = MappingProxyType(
         "ClusterComputeResource": {
             **_ENTITY,
             "host": references,
-            "summary.overallStatus": text,
             "configuration.dasConfig.enabled": flag,
             "configuration.drsConfig.enabled": flag,
             "configuration.drsConfig.defaultVmBehavior": text,
         },
-        "ComputeResource": {"name": name, "parent": reference, "host": references},
-        "VirtualApp": {**_POOL, "parentFolder": reference},
+        "ComputeResource": {"name": name, "parent": referred, "host": references},
+        "VirtualApp": {**_POOL, "parentFolder": referred},
         "ResourcePool": _POOL,
         "StoragePod": {**_ENTITY, "podStorageDrsEntry.storageDrsConfig.podConfig.enabled": flag},
         "Folder": _ENTITY,
@@ -150,7 +148,7 @@ WATCHED: Final[Mapping[str, Mapping[str, Convert]]] = MappingProxyType(
         },
         "DistributedVirtualPortgroup": {
             **_NETWORK,
-            "config.distributedVirtualSwitch": reference,
+            "config.distributedVirtualSwitch": referred,
             "config.defaultPortConfig": network.vlan,
         },
         "Network": _NETWORK,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from satellite.collector import SourceError
-from satellite.collectors.vsphere.facts import Convert, kind_and_id
-from satellite.collectors.vsphere.library import library
+from satellite.collectors.vsphere.facts import Convert
+from satellite.collectors.vsphere.library import clean, library, object_id, reference
 from satellite.collectors.vsphere.objects import Change
 from satellite.collectors.vsphere.paths import SINGLE, WATCHED
 from satellite.collectors.vsphere.session import Session
@@ -86,7 +86,7 @@ class Watch:
         names = {ref: ref.partition(":")[2] for ref in refs}  # one that is gone has no other name
         for each in found:
             for change in each.propSet:
-                names[":".join(kind_and_id(each.obj))] = str(change.val)[:100]
+                names[reference(each.obj)] = clean(str(change.val), 100)
         return names
 
     def root_alarms(self) -> Change | None:
@@ -153,7 +153,7 @@ class Watch:
     # --- what is answered
 
     def _changes(self, update: Any) -> Iterator[Change]:
-        kind, number = kind_and_id(update.obj)
+        kind, number = _kind(update.obj), object_id(update.obj)
         paths = self._paths(update.obj)
         if paths is None:
             return
@@ -169,7 +169,7 @@ class Watch:
 
     def _anew(self, managed: Any, paths: Mapping[str, Convert]) -> Iterator[Change]:
         """Yield all of an object of which the server told a part of a property."""
-        kind = type(managed).__name__.rpartition(".")[2]
+        kind = _kind(managed)
         wanted = [path for path in paths if path not in self._unknown]
         for each in self._read([managed], {kind: wanted}):
             yield _change(each.obj, each.propSet, paths, entered=True)
@@ -177,7 +177,7 @@ class Watch:
     def _paths(self, managed: Any) -> Mapping[str, Convert] | None:
         if managed == self._session.content.rootFolder:
             return SINGLE["Folder"]
-        kind = type(managed).__name__.rpartition(".")[2]
+        kind = _kind(managed)
         return WATCHED.get(_BASES.get(kind, kind)) or SINGLE.get(kind)
 
 
@@ -196,10 +196,13 @@ def _type(name: str) -> Any:
     return getattr(vim.dvs if name in _IN_DVS else vim, name)
 
 
+def _kind(managed: Any) -> str:
+    return str(type(managed).__name__.rpartition(".")[2])
+
+
 def _change(managed: Any, properties: Sequence[Any], paths: Mapping[str, Convert], *, entered: bool = False) -> Change:
-    kind, number = kind_and_id(managed)
     values = {each.name: _value(paths[each.name], each) for each in properties if each.name in paths}
-    return Change(kind, number, values, entered=entered)
+    return Change(_kind(managed), object_id(managed), values, entered=entered)
 
 
 def _value(convert: Convert, change: Any) -> object:
