@@ -41,8 +41,8 @@ class Metric:
 
     @property
     def integer(self) -> bool:
-        """Whether values are whole numbers (int64): states, bytes and counted things."""
-        return self.kind == "state" or self.unit == "By" or self.unit.startswith("{")
+        """Whether values are whole numbers (int64): states, bytes and counted things, but not how many a second."""
+        return self.kind == "state" or self.unit == "By" or (self.unit.startswith("{") and self.unit.endswith("}"))
 
 
 @cache

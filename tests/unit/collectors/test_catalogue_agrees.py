@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from fixtures.libvirt_answers import answer, guest
+from fixtures.vsphere_answers import entities, statistics
 
 from satellite.blocks import Blocks
 from satellite.collectors.host import HostCollector
@@ -48,8 +49,20 @@ def hypervisor() -> Readings:
     return readings
 
 
+def vsphere() -> Readings:
+    """Return the readings of one entity of each type of vSphere, with all of the vendor's counters."""
+    readings = statistics()
+    check_readings(readings, {target.key for target in entities()})
+    return readings
+
+
 def test_every_metric_resource_kind_and_attribute_is_emitted_and_none_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    series = [key for each in (host(monkeypatch), hypervisor()) for block in each.blocks for key in block.layout.series]
+    series = [
+        key
+        for each in (host(monkeypatch), hypervisor(), vsphere())
+        for block in each.blocks
+        for key in block.layout.series
+    ]
     emitted = {metric: (set[Kind](), set[str]()) for metric in (key.metric for key in series)}
     for key in series:
         kinds, attributes = emitted[key.metric]

@@ -23,7 +23,7 @@ def test_the_catalogue_loads_and_is_bilingual() -> None:
     metrics = catalogue()
     utilization = metrics["system.cpu.utilization"]
     assert (utilization.unit, utilization.kind, utilization.attributes) == ("1", "gauge", ())
-    assert utilization.resources == {Kind.HOST}
+    assert utilization.resources == {Kind.HOST, Kind.GUEST, Kind.CLUSTER}
     assert metrics["system.cpu.time"].attributes == ("cpu.logical_number", "cpu.mode")
     assert all(metric.description != metric.description_es for metric in metrics.values())
 
@@ -48,6 +48,7 @@ def test_value_types_follow_the_unit() -> None:
     assert metrics["resource.state"].integer
     assert not metrics["system.cpu.time"].integer
     assert not metrics["system.linux.load.1m"].integer
+    assert not metrics["system.disk.operations.rate"].integer
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/vim25/methods"
@@ -32,12 +33,15 @@ var intervals = []types.PerfInterval{
 	{Key: 4, SamplingPeriod: 86400, Name: "Past year", Length: 31536000, Level: 1, Enabled: true},
 }
 
-// What the library's lists of available metrics lack, by type.
+// What the library's lists of available metrics lack, by type; "@" is before the instance of a series that is of a device.
 var alsoAvailable = map[string][]string{
 	"VirtualMachine": {
 		"cpu.costop.summation", "cpu.ready.summation", "mem.compressed.average", "mem.granted.average",
 		"mem.swapped.average", "mem.vmmemctl.average", "sys.uptime.latest", "power.power.average",
 		"disk.maxTotalLatency.latest", "virtualDisk.totalReadLatency.average", "virtualDisk.totalWriteLatency.average",
+		"virtualDisk.read.average@scsi0:0", "virtualDisk.write.average@scsi0:0",
+		"virtualDisk.numberReadAveraged.average@scsi0:0", "virtualDisk.numberWriteAveraged.average@scsi0:0",
+		"virtualDisk.totalReadLatency.average@scsi0:0", "virtualDisk.totalWriteLatency.average@scsi0:0",
 	},
 	"HostSystem": {"power.power.average", "sys.uptime.latest"},
 }
@@ -49,14 +53,16 @@ func (p *perfManager) init(r *Registry) {
 		p.HistoricalInterval = intervals[:1]
 	}
 	for kind, list := range map[string]*[]types.PerfMetricId{"VirtualMachine": &p.vmMetrics, "HostSystem": &p.hostMetrics} {
-		have := make(map[int32]bool, len(*list))
+		have := make(map[types.PerfMetricId]bool, len(*list))
 		for _, id := range *list {
-			have[id.CounterId] = true
+			have[id] = true
 		}
-		for _, name := range alsoAvailable[kind] {
+		for _, entry := range alsoAvailable[kind] {
+			name, instance, _ := strings.Cut(entry, "@")
 			key, ok := counterKeys(p.PerfCounter)[name]
-			if ok && !have[key] {
-				*list = append((*list)[:len(*list):len(*list)], types.PerfMetricId{CounterId: key})
+			id := types.PerfMetricId{CounterId: key, Instance: instance}
+			if ok && !have[id] {
+				*list = append((*list)[:len(*list):len(*list)], id)
 			}
 		}
 	}
