@@ -41,14 +41,22 @@ class Memory:
     layouts: Layouts = field(default_factory=Layouts)
 
     def since(self, targets: Sequence[Target], end: int, window: Window) -> Mapping[str, int]:
-        """Return after which instant each target is to be asked (UTC milliseconds)."""
-        first, oldest = end - window.first * window.step, end - window.most * window.step
-        return {target.id: min(max(self.seen.get(target.id, first), oldest), end) for target in targets}
+        """Return after which instant each target is to be asked (UTC milliseconds).
+
+        Of what was not there at first sight everything after it is asked for later on, within the window.
+        """
+        first, span = end - window.first * window.step, window.most * window.step
+        since = {}
+        for target in targets:
+            seen = self.seen.get(target.id, first)
+            # What lies far ahead was seen before the server's clock was set back.
+            since[target.id] = first if seen > end + span else min(max(seen, end - span), end)
+        return since
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Facts:
-    """Values that stand at one instant (UTC milliseconds), each with its series of one metric."""
+class Sizes:
+    """Values of one instant (UTC milliseconds) that are no statistics, each part with its series of one metric."""
 
     time_ms: int
     parts: Sequence[tuple[tuple[SeriesKey, ...], F64]] = ()
@@ -70,11 +78,11 @@ def assemble(
     end: int,
     window: Window,
     memory: Memory,
-    facts: Facts | None = None,
+    sizes: Sizes | None = None,
 ) -> tuple[Readings, Memory]:
     """Return the readings, and what is to be remembered once they are taken."""
     groups, seen = _groups(found, targets, dict(since), end, window.most)
-    instants = _instants([member for _, members in groups for member in members], end, facts)
+    instants = _instants([member for _, members in groups for member in members], end, sizes)
     parts: list[Part] = []
     known = {}
     for shape, members in groups:
@@ -82,9 +90,9 @@ def assemble(
         series = _series(shape, keys, memory.series.get(shape))
         known[shape] = keys, series
         parts += _parts(shape, members, series, instants)
-    if facts is not None:
-        place = np.searchsorted(instants, [[facts.time_ms]])
-        parts += [Part(series, values[:, np.newaxis], place) for series, values in facts.parts]
+    if sizes is not None:
+        place = np.searchsorted(instants, [[sizes.time_ms]])
+        parts += [Part(series, values[:, np.newaxis], place) for series, values in sizes.parts]
     if not parts:
         return Readings(instants, [], by_source_clock=True), Memory(seen, memory.series, memory.layouts)
     layouts = memory.layouts.next()
@@ -110,10 +118,10 @@ def _groups(
     return list(groups.values()), seen
 
 
-def _instants(members: Sequence[_Member], end: int, facts: Facts | None) -> I64:
+def _instants(members: Sequence[_Member], end: int, sizes: Sizes | None) -> I64:
     every = [member.times for member in members]
-    if facts is not None:
-        every.append(np.array([facts.time_ms], dtype=np.int64))
+    if sizes is not None:
+        every.append(np.array([sizes.time_ms], dtype=np.int64))
     return np.unique(np.concatenate(every)) if every else np.array([end], dtype=np.int64)
 
 

@@ -15,6 +15,7 @@ GUEST: Final = "VirtualMachine"
 HOST: Final = "HostSystem"
 CLUSTER: Final = "ClusterComputeResource"
 POOL: Final = "ResourcePool"
+VAPP: Final = "VirtualApp"  # a pool, too
 DATASTORE: Final = "Datastore"
 
 # From the vendor's units to those of the catalogue; percent is in hundredths, and a KB has 1024 bytes.
@@ -73,7 +74,7 @@ _USED: Final[Attributes] = (("system.memory.state", "used"),)
 TABLE: Final[tuple[Counter, ...]] = (
     Counter("system.uptime", "sys.uptime.latest", "second", (GUEST, HOST)),
     Counter("system.cpu.utilization", "cpu.usage.average", "percent", (GUEST, HOST, CLUSTER)),
-    Counter("system.cpu.usage", "cpu.usagemhz.average", "megaHertz", (GUEST, HOST, CLUSTER, POOL)),
+    Counter("system.cpu.usage", "cpu.usagemhz.average", "megaHertz", (GUEST, HOST, CLUSTER, POOL, VAPP)),
     Counter("system.cpu.limit", "clusterServices.effectivecpu.average", "megaHertz", (CLUSTER,)),
     Counter("vm.cpu.ready.utilization", "cpu.ready.summation", "millisecond", (GUEST,), per_cpu=True),
     Counter("vm.cpu.costop.utilization", "cpu.costop.summation", "millisecond", (GUEST,), per_cpu=True),
@@ -81,13 +82,13 @@ TABLE: Final[tuple[Counter, ...]] = (
     Counter("system.memory.usage", "mem.consumed.average", "kiloBytes", (HOST, CLUSTER), attributes=_USED),
     Counter("system.memory.limit", "clusterServices.effectivemem.average", "megaBytes", (CLUSTER,)),
     Counter("vm.memory.utilization", "mem.usage.average", "percent", (GUEST,)),
-    Counter("vm.memory.consumed", "mem.consumed.average", "kiloBytes", (GUEST, POOL)),
-    Counter("vm.memory.granted", "mem.granted.average", "kiloBytes", (GUEST, HOST, CLUSTER, POOL)),
-    Counter("vm.memory.active", "mem.active.average", "kiloBytes", (GUEST, HOST, CLUSTER, POOL)),
-    Counter("vm.memory.ballooned", "mem.vmmemctl.average", "kiloBytes", (GUEST, HOST, CLUSTER, POOL)),
-    Counter("vm.memory.swapped", "mem.swapped.average", "kiloBytes", (GUEST, POOL)),
+    Counter("vm.memory.consumed", "mem.consumed.average", "kiloBytes", (GUEST, POOL, VAPP)),
+    Counter("vm.memory.granted", "mem.granted.average", "kiloBytes", (GUEST, HOST, CLUSTER, POOL, VAPP)),
+    Counter("vm.memory.active", "mem.active.average", "kiloBytes", (GUEST, HOST, CLUSTER, POOL, VAPP)),
+    Counter("vm.memory.ballooned", "mem.vmmemctl.average", "kiloBytes", (GUEST, HOST, CLUSTER, POOL, VAPP)),
+    Counter("vm.memory.swapped", "mem.swapped.average", "kiloBytes", (GUEST, POOL, VAPP)),
     Counter("vm.memory.swapped", "mem.swapused.average", "kiloBytes", (HOST, CLUSTER)),
-    Counter("vm.memory.compressed", "mem.compressed.average", "kiloBytes", (GUEST, POOL)),
+    Counter("vm.memory.compressed", "mem.compressed.average", "kiloBytes", (GUEST, POOL, VAPP)),
     *_directed(
         "system.disk.io.rate", "kiloBytesPerSecond", (GUEST,), _DISK,
         read="virtualDisk.read.average", write="virtualDisk.write.average",

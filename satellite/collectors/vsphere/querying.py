@@ -3,9 +3,9 @@
 The one promise: an entity for which the server fails costs only itself and a few calls, however many are asked with it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any, Final, Protocol, TypeVar
 
 from satellite.collector import SourceError
@@ -40,59 +40,68 @@ class TooManyError(SourceError):
     """The server's administrator does not allow so many metrics at once."""
 
 
+class Limit:
+    """How many metrics may be asked at once, over all entities of a call; negative: as many as one likes."""
+
+    def __init__(self, metrics: int = -1) -> None:
+        self._metrics = metrics
+
+    def entities(self, width: int) -> int:
+        """Return how many entities of so many metrics are asked at once, one at least."""
+        return ENTITIES if self._metrics < 0 else max(1, min(ENTITIES, self._metrics // width))
+
+    def lower(self, entities: int, width: int) -> None:
+        """Ask for half as much as was too much."""
+        self._metrics = entities * width // 2
+
+
 class Query:
     """Asks one session for the statistics of one interval (seconds)."""
 
     def __init__(self, session: Session, counters: Counters, interval: int) -> None:
         self._session, self._counters, self._interval = session, counters, interval
 
-    def width(self, kind: str) -> int:
-        """Return how many counters are asked of an entity of a type."""
-        return len(self._counters.asked(kind))
-
     async def ask(
-        self, call: Call, targets: Sequence[Target], since: Mapping[str, int], end: int, entities: Callable[[str], int]
+        self, call: Call, targets: Sequence[Target], since: Mapping[str, int], end: int, limit: Limit
     ) -> list[Found]:
         """Return the samples after `since` of each target (by its id) and up to `end` (UTC milliseconds).
 
-        entities tells how many of a type are asked at once, and is asked anew after a TooManyError. Raises SourceError.
+        The limit is lowered where the server finds it too high. Raises SourceError.
         """
         found: list[Found] = []
         repeats = _REPEATS
-        for kind, group in groupby(sorted(targets, key=lambda target: target.type), lambda target: target.type):
-            waiting = list(group) if self.width(kind) else []
-            parts: list[list[Target]] = []
-            while waiting or parts:
-                if not parts:
-                    size = max(1, min(ENTITIES, entities(kind)))
-                    parts, waiting = [waiting[:size]], waiting[size:]
-                part = parts.pop()
-                try:
-                    found += await call(self._ask, part, since, end)
-                except TooManyError:
-                    size = entities(kind)
-                    if size >= len(part):
-                        raise
-                    waiting = [*part, *waiting]
-                except BrokenError as error:
-                    if repeats == 0:
-                        raise
-                    repeats -= 1
-                    parts += _around(part, error.entity)
+        parts = self._parts(targets, limit)
+        while parts:
+            part = parts.pop()
+            try:
+                found += await call(self._ask, part, since, end)
+            except (BrokenError, TooManyError) as error:
+                repeats -= 1
+                if repeats < 0 or (isinstance(error, TooManyError) and len(part) == 1):
+                    raise
+                if isinstance(error, BrokenError):
+                    parts += around(part, error.entity)
+                else:
+                    limit.lower(len(part), len(self._counters.asked(part[0].type)))
+                    parts = self._parts([target for some in (*parts, part) for target in some], limit)
         return found
+
+    def _parts(self, targets: Sequence[Target], limit: Limit) -> list[list[Target]]:
+        """Return what is asked at once: entities of one type, of which the server has any counter, within the limit."""
+        by_type: dict[str, list[Target]] = {}
+        for target in targets:
+            by_type.setdefault(target.type, []).append(target)
+        parts = []
+        for kind, some in by_type.items():
+            if width := len(self._counters.asked(kind)):
+                size = limit.entities(width)
+                parts += [some[start : start + size] for start in range(0, len(some), size)]
+        return parts
 
     def _ask(self, part: Sequence[Target], since: Mapping[str, int], end: int) -> list[Found]:
         """Ask once for entities of one type. Blocks."""
-        vim, vmodl = library().vim, library().vmodl
-        with self._session.errors():
-            try:
-                answer = self._session.content.perfManager.QueryPerf(self._specs(part, since, end))
-            except vmodl.fault.ManagedObjectNotFound as fault:
-                raise BrokenError(_sentence(self._session, fault), _id(fault.obj)) from fault
-            except (vmodl.fault.InvalidArgument, vmodl.fault.SystemError) as fault:
-                raise BrokenError(_sentence(self._session, fault)) from fault
-            except vim.fault.RestrictedByAdministrator as fault:
-                raise TooManyError(_sentence(self._session, fault)) from fault
+        with self._session.errors(), broken(self._session):
+            answer = self._session.content.perfManager.QueryPerf(self._specs(part, since, end))
             return parse(answer or (), part[0].type, {target.id: None for target in part}, self._counters)
 
     def _specs(self, part: Sequence[Target], since: Mapping[str, int], end: int) -> list[Any]:
@@ -113,18 +122,28 @@ class Query:
         ]
 
 
-def _around(part: list[Target], broken: str) -> list[list[Target]]:
+@contextmanager
+def broken(session: Session) -> Iterator[None]:
+    """Raise BrokenError or TooManyError for the faults that are about what was asked, and not about the server."""
+    vim, vmodl = library().vim, library().vmodl
+    try:
+        yield
+    except vmodl.fault.ManagedObjectNotFound as fault:
+        raise BrokenError(_sentence(session, fault), "" if fault.obj is None else object_id(fault.obj)) from fault
+    except (vmodl.fault.InvalidArgument, vmodl.fault.SystemError) as fault:
+        raise BrokenError(_sentence(session, fault)) from fault
+    except vim.fault.RestrictedByAdministrator as fault:
+        raise TooManyError(_sentence(session, fault)) from fault
+
+
+def around(part: list[Target], entity: str) -> list[list[Target]]:
     """Return what is to be asked again: all but the broken one where it is known, else both halves."""
-    rest = [target for target in part if target.id != broken]
+    rest = [target for target in part if target.id != entity]
     if len(rest) == len(part):
         half = len(part) // 2
         return [part[:half], part[half:]] if half else []
     return [rest] if rest else []
 
 
-def _id(managed: Any) -> str:
-    return "" if managed is None else object_id(managed)
-
-
 def _sentence(session: Session, fault: Any) -> str:
-    return f"vSphere at {session.where} could not give statistics: {fault_text(fault)}"
+    return f"vSphere at {session.where} could not answer for what was asked: {fault_text(fault)}"

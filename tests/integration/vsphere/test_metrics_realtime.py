@@ -12,7 +12,6 @@ from fixtures.vsphere_statistics import Samples, call, managed, opened, samples_
 from pyVmomi import vim
 
 from satellite.collector import SourceError
-from satellite.collectors.vsphere.counters import Counters, read_keys
 from satellite.collectors.vsphere.realtime import INTERVAL, Realtime
 from satellite.collectors.vsphere.session import Session
 from satellite.collectors.vsphere.targets import Target
@@ -86,12 +85,8 @@ def plain(vcenter: Vsphere) -> Iterator[Any]:
         yield instance.content
 
 
-def start(ours: Session) -> Realtime:
-    return Realtime(ours, Counters(read_keys(ours), INTERVAL))
-
-
-def collect(realtime: Realtime, targets: Sequence[Target]) -> Readings:
-    readings = asyncio.run(realtime.collect(call, targets))
+def collect(realtime: Realtime, ours: Session, targets: Sequence[Target]) -> Readings:
+    readings = asyncio.run(realtime.collect(call, ours, targets))
     check_readings(readings, {target.key for target in targets})
     assert readings.by_source_clock
     return readings
@@ -111,7 +106,7 @@ def expected(content: Any, target: Target, times: Sequence[int]) -> Samples:
 
 def test_each_value_is_what_the_server_says_in_base_units(ours: Session, plain: Any) -> None:
     targets = targets_of(plain, "HostSystem", "VirtualMachine")
-    readings = collect(start(ours), targets)
+    readings = collect(Realtime(), ours, targets)
     assert len(readings.times) == 3
     assert all(block.instants is None for block in readings.blocks)  # what is complete is a matrix
     found = samples_of(readings)
@@ -125,12 +120,12 @@ def test_each_value_is_what_the_server_says_in_base_units(ours: Session, plain: 
 
 
 def test_what_was_seen_does_not_come_again_and_layouts_stay(vcenter: Vsphere, ours: Session, plain: Any) -> None:
-    realtime, targets = start(ours), targets_of(plain, "HostSystem", "VirtualMachine")
-    first = collect(realtime, targets)
-    again = collect(realtime, targets)
+    realtime, targets = Realtime(), targets_of(plain, "HostSystem", "VirtualMachine")
+    first = collect(realtime, ours, targets)
+    again = collect(realtime, ours, targets)
     assert int(again.times[-1]) - int(first.times[-1]) in (0, 20_000)
     vcenter.knobs(clock_seconds=60)
-    later = collect(realtime, targets)
+    later = collect(realtime, ours, targets)
     every = [samples_of(readings) for readings in (first, again, later)]
     assert sum(map(len, every)) == len(set().union(*every))
     assert len(every[1]) + len(every[2]) in (3 * len(every[0]) // 3, 4 * len(every[0]) // 3)
@@ -140,17 +135,17 @@ def test_what_was_seen_does_not_come_again_and_layouts_stay(vcenter: Vsphere, ou
 
 
 def test_late_values_come_with_a_later_cycle_and_once(vcenter: Vsphere, ours: Session, plain: Any) -> None:
-    realtime, targets = start(ours), targets_of(plain, "HostSystem", "VirtualMachine")
+    realtime, targets = Realtime(), targets_of(plain, "HostSystem", "VirtualMachine")
     vcenter.knobs(late_seconds={"VirtualMachine": 120})
-    first = samples_of(collect(realtime, targets))
+    first = samples_of(collect(realtime, ours, targets))
     assert {name[0] for name in first} == {target.id for target in targets if target.type == "HostSystem"}
     vcenter.knobs(clock_seconds=120, late_seconds={"VirtualMachine": 20})
-    second = collect(realtime, targets)
+    second = collect(realtime, ours, targets)
     vcenter.knobs(clock_seconds=120)
-    third = collect(realtime, targets)
+    third = collect(realtime, ours, targets)
     assert len(second.times) >= 7  # since the first cycle, for what was not there then
     assert any(block.instants is not None for block in second.blocks)
-    whole = collect(start(ours), targets)
+    whole = collect(Realtime(), ours, targets)
     every = [first, samples_of(second), samples_of(third)]
     assert sum(map(len, every)) == len(set().union(*every))
     found = {name: value for part in every for name, value in part.items()}
@@ -161,16 +156,16 @@ def test_late_values_come_with_a_later_cycle_and_once(vcenter: Vsphere, ours: Se
 
 
 def test_no_more_than_fifteen_samples_are_looked_for(vcenter: Vsphere, ours: Session, plain: Any) -> None:
-    realtime, targets = start(ours), targets_of(plain, "VirtualMachine")
-    collect(realtime, targets)
+    realtime, targets = Realtime(), targets_of(plain, "VirtualMachine")
+    collect(realtime, ours, targets)
     vcenter.knobs(clock_seconds=1800)
-    assert len(collect(realtime, targets).times) == 15
+    assert len(collect(realtime, ours, targets).times) == 15
 
 
 def test_values_that_cannot_be_are_absent_and_cost_nothing_else(vcenter: Vsphere, ours: Session, plain: Any) -> None:
     targets = targets_of(plain, "VirtualMachine")
     vcenter.knobs(nan=["cpu.usage.average"], negative=["mem.active.average"])
-    metrics = {name[1] for name in samples_of(collect(start(ours), targets))}
+    metrics = {name[1] for name in samples_of(collect(Realtime(), ours, targets))}
     assert metrics == {metric for metric, _, _ in GUEST.values()} - {"system.cpu.utilization", "vm.memory.active"}
 
 
@@ -190,17 +185,19 @@ def test_what_vanished_costs_only_itself_and_a_call(vcenter: Vsphere, ours: Sess
     stale = [Target("VirtualMachine", each._moId, targets[0].key, 1) for each in clones]
     for each in clones:
         succeeded(each.Destroy())
-    realtime = start(ours)
+    realtime = Realtime()
     vcenter.traffic(reset=True)
-    found = samples_of(collect(realtime, [*targets[:3], stale[0], *targets[3:], stale[1]]))
+    found = samples_of(collect(realtime, ours, [*targets[:3], stale[0], *targets[3:], stale[1]]))
     assert {name[0] for name in found} == {target.key.key for target in targets}
     assert vcenter.traffic()["QueryPerf"]["calls"] == 3
     vcenter.knobs(fault={"QueryPerf": "SystemError"}, times={"QueryPerf": 2})
-    assert {name[0] for name in samples_of(collect(start(ours), targets))} == {target.key.key for target in targets}
+    assert {name[0] for name in samples_of(collect(Realtime(), ours, targets))} == {
+        target.key.key for target in targets
+    }
     vcenter.knobs(fault={"QueryPerf": "SystemError"})
     vcenter.traffic(reset=True)
-    with pytest.raises(SourceError, match="could not give statistics"):
-        collect(start(ours), targets * 10)
+    with pytest.raises(SourceError, match="could not answer for"):
+        collect(Realtime(), ours, targets * 10)
     assert vcenter.traffic()["QueryPerf"]["calls"] == 65
     vcenter.knobs()
 
@@ -209,21 +206,29 @@ def test_entities_are_asked_in_calls_of_256_and_only_those_that_are_given(
     vcenter: Vsphere, ours: Session, plain: Any
 ) -> None:
     guest, *_ = targets_of(plain, "VirtualMachine")
-    realtime = start(ours)
+    realtime = Realtime()
     vcenter.traffic(reset=True)
-    assert samples_of(collect(realtime, targets_of(plain, "Datastore", "ResourcePool"))) == {}
+    assert samples_of(collect(realtime, ours, targets_of(plain, "Datastore", "ResourcePool"))) == {}
     assert "QueryPerf" not in vcenter.traffic()
     many = [Target(guest.type, guest.id, guest.key, guest.cpus)] * 600
-    found = samples_of(collect(realtime, many))
+    found = samples_of(collect(realtime, ours, many))
     assert vcenter.traffic()["QueryPerf"]["calls"] == 3
     assert {name[0] for name in found} == {guest.id}
 
 
-def test_a_server_that_lacks_counters_is_not_asked_for_them(ours: Session, plain: Any) -> None:
-    known = {name: key for name, key in read_keys(ours).items() if name[0] in ("cpu.usage.average", "hw.none")}
-    targets = targets_of(plain, "HostSystem")
-    found = samples_of(collect(Realtime(ours, Counters(known, INTERVAL)), targets))
-    assert {name[1] for name in found} == {"system.cpu.utilization"}
-    assert samples_of(collect(Realtime(ours, Counters({}, INTERVAL)), targets)) == {}
-    other_unit = {("cpu.usage.average", "number"): 1}
-    assert samples_of(collect(Realtime(ours, Counters(other_unit, INTERVAL)), targets)) == {}
+def test_a_new_session_goes_on_where_the_last_one_was(vcenter: Vsphere, ours: Session, plain: Any) -> None:
+    realtime, targets = Realtime(), targets_of(plain, "VirtualMachine")
+    first = samples_of(collect(realtime, ours, targets))
+    vcenter.knobs(clock_seconds=40)
+    with opened(vcenter) as another:
+        second = samples_of(collect(realtime, another, targets))
+    assert not first.keys() & second.keys()
+    assert len(second) in (2 * len(first) // 3, len(first))
+
+
+def test_a_clock_that_is_set_back_is_followed(vcenter: Vsphere, ours: Session, plain: Any) -> None:
+    realtime, targets = Realtime(), targets_of(plain, "VirtualMachine")
+    vcenter.knobs(clock_seconds=3600)
+    collect(realtime, ours, targets)
+    vcenter.knobs()
+    assert len(collect(realtime, ours, targets).times) == 3

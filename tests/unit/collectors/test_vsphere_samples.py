@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixtures.vsphere_answers import END, counters, csv_answer, entities
+from fixtures.vsphere_answers import END, counters, csv_answer, entities, info
 from hypothesis import given
 from hypothesis import strategies as st
 from pyVmomi import vim
 
+from satellite.collectors.vsphere.counters import Counters, keys
 from satellite.collectors.vsphere.samples import Found, numbers, parse
 
 WHOLE = st.integers(-(2**70), 2**70).map(str)
@@ -103,3 +104,12 @@ def test_numbers_as_such_are_read_like_text() -> None:
     (found,) = read(manager.EntityMetric(entity=vim.VirtualMachine(GUEST.id, None), sampleInfo=infos, value=[series]))
     assert found.times.tolist() == [END, END + 20_000]
     assert found.values.tolist() == [[5, -1]]
+
+
+def test_a_counter_that_the_server_lacks_or_has_in_another_unit_is_not_asked() -> None:
+    def asked(*infos: Any) -> list[int]:
+        return [each.counterId for each in Counters(keys(infos), 20).asked(GUEST.type)]
+
+    assert asked() == []
+    assert asked(info(3, "cpu.usage.average", "percent"), info(4, "no.such.latest", "watt")) == [3]
+    assert asked(info(3, "cpu.usage.average", "number"), info(5, "mem.usage.average", "percent")) == [5]
