@@ -3,14 +3,16 @@
 The one promise: an entity for which the server fails costs only itself and a few calls, however many are asked with it.
 """
 
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
+from xml.parsers.expat import ExpatError
 
 from satellite.collector import SourceError
 from satellite.collectors.vsphere.counters import Counters
-from satellite.collectors.vsphere.library import fault_text, library, object_id
+from satellite.collectors.vsphere.library import clean, fault_text, library, object_id
 from satellite.collectors.vsphere.samples import Found, parse
 from satellite.collectors.vsphere.session import Session
 from satellite.collectors.vsphere.targets import Target
@@ -102,6 +104,7 @@ class Query:
         """Ask once for entities of one type. Blocks."""
         with self._session.errors(), broken(self._session):
             answer = self._session.content.perfManager.QueryPerf(self._specs(part, since, end))
+        with self._session.errors():
             return parse(answer or (), part[0].type, {target.id: None for target in part}, self._counters)
 
     def _specs(self, part: Sequence[Target], since: Mapping[str, int], end: int) -> list[Any]:
@@ -124,7 +127,7 @@ class Query:
 
 @contextmanager
 def broken(session: Session) -> Iterator[None]:
-    """Raise BrokenError or TooManyError for the faults that are about what was asked, and not about the server."""
+    """Raise BrokenError or TooManyError for what is about that which was asked, and not about the server."""
     vim, vmodl = library().vim, library().vmodl
     try:
         yield
@@ -134,6 +137,11 @@ def broken(session: Session) -> Iterator[None]:
         raise BrokenError(_sentence(session, fault)) from fault
     except vim.fault.RestrictedByAdministrator as fault:
         raise TooManyError(_sentence(session, fault)) from fault
+    except ssl.SSLCertVerificationError:  # it is a ValueError, too
+        raise
+    except (ExpatError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # One value that pyvmomi's parser does not take loses all that is in the answer with it.
+        raise BrokenError(f"vSphere at {session.where} answered what can't be read: {clean(str(error))}") from error
 
 
 def around(part: list[Target], entity: str) -> list[list[Target]]:

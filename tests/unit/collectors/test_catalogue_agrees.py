@@ -52,7 +52,7 @@ def hypervisor() -> Readings:
 def vsphere() -> Readings:
     """Return the readings of one entity of each type of vSphere, with all of the vendor's counters."""
     readings = statistics()
-    check_readings(readings, {target.key for target in entities()})
+    check_readings(readings, {target.key for target in entities()} | {ResourceKey(Kind.CLUSTER, "vsan")})
     return readings
 
 
