@@ -134,9 +134,10 @@ class Collector(ABC):
     def events(self, after: str | None) -> AsyncIterator[Event | Inventory]:
         """Yield events as they happen, until closed. A source without events yields none and ends at once.
 
-        after is the id of the newest event that is safe in the spool, also of an earlier run; None where there is none.
-        A source that keeps a history goes on right behind it. A source that tells by itself what changes yields the
-        whole inventory anew, as discover would return it.
+        after is the position of the newest event that is safe in the spool, also of an earlier run; None where there is
+        none. A collector whose source keeps a history gives its events positions and goes on right behind that one.
+        While the disk is full the iterator is not asked on: what the source has meanwhile, it keeps. A source that
+        tells by itself what changes yields the whole inventory anew, as discover would return it.
         """
 
     def load(self) -> Load | None:

@@ -116,7 +116,9 @@ def event(source: str, item: Event) -> events_pb2.Event:
 
 def events_frame(source: str, items: Sequence[Event]) -> uplink_pb2.Frame:
     """Return a frame of events of one source."""
-    return uplink_pb2.Frame(events=events_pb2.EventList(events=[event(source, item) for item in items]))
+    position = next((item.position for item in reversed(items) if item.position), "")
+    events = [event(source, item) for item in items]
+    return uplink_pb2.Frame(events=events_pb2.EventList(events=events, position=clean(position)))
 
 
 def gap(source: str, item: Gap) -> telemetry_pb2.Gap:

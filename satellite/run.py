@@ -27,6 +27,7 @@ from satellite.coverage import ends_json, ends_of, load_ends
 from satellite.disk import advice, free_bytes
 from satellite.growth import Growth
 from satellite.plugins import Found, find_collectors
+from satellite.positions import FILE, Positions, positions_json
 from satellite.renewal import Renewal
 from satellite.scheduler import Scheduler
 from satellite.series import Series
@@ -146,12 +147,14 @@ class Satellite:
             raise SpoolError(f"the state folder {state} can't be used: {error}; {advice(error)}") from error
         self._spool = Spool(state, self._clock.now_ms, self._files, self._config.spool, load=False)
         ends = load_ends(state / "ends.json")
-        for key, until in ends_of(self._spool.previous_frames()).items():
+        positions = Positions(state / FILE)
+        for key, until in ends_of(positions.noting(self._spool.previous_frames())).items():
             ends[key] = max(ends.get(key, 0), until)
-        # Before the first sweep removes the frames that it was read from.
+        # Before the first sweep removes the frames that they were read from, and before anything of this run.
         self._files.replace(state / "ends.json", ends_json(ends))
+        self._files.replace(state / FILE, positions_json(self._spool.run, positions.found))
         series = Series(self._spool, self._metrics)
-        self._scheduler = Scheduler(self._config, series, self._put, self._clock, ends)
+        self._scheduler = Scheduler(self._config, series, self._put, self._clock, ends, positions.found)
         self._renewal = Renewal(self._certificate, self._config.uplinks, self._channels)
         self._uplink = Uplink(
             self._spool,
@@ -214,14 +217,21 @@ class Satellite:
     async def _tell_status(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._write_status, self.status(), ends_json(self._scheduler.ends()))
+                await asyncio.to_thread(self._write_files, self._files_content())
             except OSError as error:
                 _log.warning("the status could not be written: %s", error)
             await asyncio.sleep(_STATUS_SECONDS)
 
-    def _write_status(self, status: Mapping[str, Any], ends: bytes) -> None:
-        self._files.replace(self._config.state / "ends.json", ends)
-        self._files.replace(self._config.state / "status.json", json.dumps(status, indent=1).encode())
+    def _files_content(self, **more: Any) -> dict[str, bytes]:
+        return {
+            "ends.json": ends_json(self._scheduler.ends()),
+            FILE: positions_json(self._spool.run, self._scheduler.positions()),
+            "status.json": json.dumps(self.status() | more, indent=1).encode(),
+        }
+
+    def _write_files(self, content: Mapping[str, bytes]) -> None:
+        for name, data in content.items():
+            self._files.replace(self._config.state / name, data)
 
     def status(self) -> dict[str, Any]:
         """Return what `nephoscope satellite status` shows."""
@@ -252,7 +262,7 @@ class Satellite:
         try:
             async with asyncio.timeout(1.0):
                 await self._spool.close()
-            self._write_status(self.status() | {"stopped": True}, ends_json(self._scheduler.ends()))
+            self._write_files(self._files_content(stopped=True))
         except (OSError, TimeoutError) as error:
             _log.warning("the spool could not be tidied while stopping: %s", error)
 

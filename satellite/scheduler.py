@@ -5,6 +5,7 @@ The one promise: whatever one source does, the others keep their instants.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +25,18 @@ STOP_SECONDS: Final = 1.5
 class Scheduler:
     """The sources of a satellite."""
 
-    def __init__(self, config: SatelliteConfig, series: Series, put: Put, clock: Clock, ends: Ends) -> None:
-        """Prepare a runner for every source whose collector is loaded; ends tells where an earlier run ended."""
+    def __init__(
+        self,
+        config: SatelliteConfig,
+        series: Series,
+        put: Put,
+        clock: Clock,
+        ends: Ends,
+        positions: Mapping[str, str],
+    ) -> None:
+        """Prepare a runner for every source whose collector is loaded; ends and positions are those of earlier runs."""
         self._config = config
-        self._earlier = ends
+        self._earlier, self._positions = ends, positions
         self._threads: dict[str, SourceThreads] = {}
         self._runners: dict[str, SourceRunner] = {}
         self._left_out: dict[str, Source] = {}
@@ -48,6 +57,7 @@ class Scheduler:
                 clock,
                 pause_file(config, source.name),
                 ends,
+                positions.get(source.name),
             )
 
     async def run(self) -> None:
@@ -76,6 +86,14 @@ class Scheduler:
         for runner in self._runners.values():
             ends |= runner.ends()
         return ends
+
+    def positions(self) -> dict[str, str]:
+        """Return where the events of every source go on, those of an earlier run included."""
+        positions = dict(self._positions)
+        for name, runner in self._runners.items():
+            if (position := runner.position()) is not None:
+                positions[name] = position
+        return positions
 
     def status(self) -> list[uplink_pb2.SourceStatus]:
         """Return state and cost of every source, those left out included."""

@@ -42,8 +42,9 @@ class SourceRunner:
         clock: Clock,
         pause_file: Path,
         ends: Ends,
+        position: str | None = None,
     ) -> None:
-        """Take the source's collector and threads, and where its frames go; ends tells where an earlier run ended."""
+        """Take the source's collector and threads, and where its frames go; ends and position are an earlier run's."""
         self.name = name
         self.collector = collector
         self._threads, self._series, self._clock, self._pause_file = threads, series, clock, pause_file
@@ -55,7 +56,9 @@ class SourceRunner:
         self._clock_set = ClockSet(clock, self._plans, self._output)
         self._source_clock = SourceClock(clock)
         self._inventory = SourceInventory(collector, self._output, clock, self._source_clock)
-        self._events = SourceEvents(collector, self._output, clock, self._inventory.take, self._something_happened)
+        self._events = SourceEvents(
+            collector, self._output, clock, self._inventory.take, self._something_happened, position
+        )
         self._open = False
         self._poke = asyncio.Event()
 
@@ -76,6 +79,10 @@ class SourceRunner:
     def ends(self) -> Ends:
         """Return how far each plan is accounted for."""
         return {(self.name, item.plan.name): item.coverage.until_ms for item in self._plans}
+
+    def position(self) -> str | None:
+        """Return where its events go on; None where they have no history."""
+        return self._events.position
 
     def status(self) -> uplink_pb2.SourceStatus:
         """Return state and cost for the heartbeat."""

@@ -1,7 +1,7 @@
 """The events of a source: followed for as long as it is open, and spooled a few at a time.
 
-The one promise: events wait in memory while the disk is full, a bounded number of them; and those of one frame were
-stamped by one clock.
+The one promise: no event that came is lost. While the disk is full a bounded number waits in memory, and the source is
+asked for no more; and those of one frame were stamped by one clock.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from shared.pb import uplink_pb2
 WAITING: Final = 20_000
 _WITHIN: Final = 0.2  # seconds that events wait for company
 _AT_ONCE: Final = 500
+_AGAIN: Final = 2.0  # seconds until a disk that was full is tried again
 _CAPABILITY: Final = "events"
 _Arrived = tuple[Event, uplink_pb2.ClockStamp]  # when, by both clocks
 
@@ -35,11 +36,18 @@ class SourceEvents:
         clock: Clock,
         changed: Callable[[Inventory], Awaitable[None]],
         arrived: Callable[[], None],
+        position: str | None = None,
     ) -> None:
-        """Hand over to changed an inventory that came; call arrived on events: what exists may have changed by them."""
+        """Hand over to changed an inventory that came; call arrived on events: what exists may have changed by them.
+
+        position is where an earlier run ended.
+        """
+        self.position = position  # of the newest event that is in the spool
         self._collector, self._output, self._clock = collector, output, clock
         self._changed, self._arrived = changed, arrived
-        self._after: str | None = None  # the newest event that is in the spool
+        self._waiting: list[_Arrived] = []
+        self._some, self._room = asyncio.Event(), asyncio.Event()
+        self._spooling: asyncio.Task[bool] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -54,24 +62,15 @@ class SourceEvents:
             self._task = None
 
     async def _follow(self) -> None:
-        waiting: list[_Arrived] = []
-        arrived = asyncio.Event()
-        sender = asyncio.create_task(self._send(waiting, arrived), name=f"event sender of {self._output.source}")
+        sender = asyncio.create_task(self._send(), name=f"event sender of {self._output.source}")
         wait = 1.0
         try:
             while True:
                 try:
-                    async with aclosing(self._collector.events(self._last(waiting))) as events:  # type: ignore[type-var]
+                    async with aclosing(self._collector.events(self._last())) as events:  # type: ignore[type-var]
                         async for event in events:
-                            if isinstance(event, Inventory):
-                                await self._changed(event)
-                                continue
-                            arrived.set()
-                            if len(waiting) >= WAITING:  # the disk is full, and memory is not to follow
-                                self._output.tell(f"more than {WAITING} events wait: newer ones are left out")
-                                continue
-                            waiting.append((event, stamp(self._clock)))
-                            wait = 1.0
+                            await self._take(event)
+                            wait = wait if isinstance(event, Inventory) else 1.0
                     break
                 except Exception as error:  # noqa: BLE001 - whatever a collector does, it does to its own source only
                     self._output.tell(
@@ -84,23 +83,46 @@ class SourceEvents:
         finally:
             sender.cancel()
 
-    async def _send(self, waiting: list[_Arrived], arrived: asyncio.Event) -> None:
-        while True:
-            await arrived.wait()
-            await asyncio.sleep(_WITHIN)
-            arrived.clear()
-            self._arrived()
-            while waiting:
-                some = _by_one_clock(waiting[:_AT_ONCE])
-                frame = encoding.events_frame(self._output.source, [event for event, _ in some])
-                frame.stamped.CopyFrom(some[0][1])
-                if not await self._output.put(frame):
-                    break
-                self._after = some[-1][0].id
-                del waiting[: len(some)]
+    async def _take(self, event: Event | Inventory) -> None:
+        if isinstance(event, Inventory):
+            await self._changed(event)
+            return
+        self._waiting.append((event, stamp(self._clock)))
+        self._some.set()
+        while len(self._waiting) >= WAITING:
+            self._output.tell(f"{WAITING} events wait, for the disk is full: no more are asked for until there is room")
+            self._room.clear()
+            await self._room.wait()
 
-    def _last(self, waiting: Sequence[_Arrived]) -> str | None:
-        return waiting[-1][0].id if waiting else self._after
+    async def _send(self) -> None:
+        while True:
+            if not self._waiting:
+                await self._some.wait()
+            await asyncio.sleep(_WITHIN)
+            self._some.clear()
+            self._arrived()
+            while self._waiting:
+                if self._spooling is None:
+                    self._spooling = asyncio.create_task(self._spool())
+                # Whoever ends this task: a frame that gets to the disk has to be known to be there.
+                spooled = await asyncio.shield(self._spooling)
+                self._spooling = None
+                if not spooled:
+                    await asyncio.sleep(_AGAIN)
+
+    async def _spool(self) -> bool:
+        some = _by_one_clock(self._waiting[:_AT_ONCE])
+        frame = encoding.events_frame(self._output.source, [event for event, _ in some])
+        frame.stamped.CopyFrom(some[0][1])
+        if not await self._output.put(frame):
+            return False
+        self.position = frame.events.position or self.position
+        del self._waiting[: len(some)]
+        self._room.set()
+        return True
+
+    def _last(self) -> str | None:
+        return next((event.position for event, _ in reversed(self._waiting) if event.position), self.position)
 
 
 def _by_one_clock(events: Sequence[_Arrived]) -> Sequence[_Arrived]:

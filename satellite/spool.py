@@ -187,7 +187,7 @@ class Spool:
     async def renew(self, epoch: SpoolEpoch) -> None:
         """Give an epoch whose numbers the metaconsole no longer trusts a new one, frames and definitions kept."""
         fresh = os.urandom(16)
-        order = epoch.folder.name.partition("-")[0]
+        order = epoch.folder.name.partition("-")[0]  # the run stays
         _log.warning("epoch %s goes on as %s: the metaconsole retired it", epoch.id.hex(), fresh.hex())
         async with self._room.lock:  # nobody else uses the folder's old name meanwhile
             # What the old number says of was delivered under it in part; under the new one, what comes from now on.
@@ -197,10 +197,10 @@ class Spool:
             await self._appender.move(epoch, self._folder / f"{order}-{fresh.hex()}", fresh)
         self.changed.set()
 
-    def previous_frames(self) -> Iterator[uplink_pb2.Frame]:
-        """Yield the last frames of earlier runs, oldest first: they tell where those runs ended. Blocks."""
-        for payload in spool_opening.newest_payloads(self._earlier[-_EARLIER:], self.files):
-            yield uplink_pb2.Frame.FromString(payload)
+    def previous_frames(self) -> Iterator[tuple[int, uplink_pb2.Frame]]:
+        """Yield the last frames of earlier runs, each with its run, oldest first: they tell where it ended. Blocks."""
+        for run, payload in spool_opening.newest_payloads(self._earlier[-_EARLIER:], self.files):
+            yield run, uplink_pb2.Frame.FromString(payload)
 
     def depth(self) -> Depth:
         """Return what is in the spool."""
@@ -261,8 +261,8 @@ class Spool:
         self._unread = spool_opening.epoch_folders(self._folder)
         self._earlier = [folder for folder, _ in self._unread]
         epoch = os.urandom(16)
-        number = int(self._earlier[-1].name.partition("-")[0]) + 1 if self._earlier else 1
-        folder = self._folder / f"{number:06d}-{epoch.hex()}"
+        self.run = spool_opening.run_of(self._earlier[-1]) + 1 if self._earlier else 1
+        folder = self._folder / f"{self.run:06d}-{epoch.hex()}"
         self.files.make_folder(folder)
         self.current = SpoolEpoch(folder, epoch, self.files)
         self._epochs = [self.current]

@@ -46,12 +46,17 @@ def epoch_folders(folder: Path) -> list[tuple[Path, bytes]]:
     return found
 
 
-def newest_payloads(folders: Sequence[Path], files: SpoolFiles) -> Iterator[bytes]:
-    """Yield what the last two segments of each folder hold, oldest first. Blocks."""
+def run_of(folder: Path) -> int:
+    """Return which run an epoch's folder is of; later runs have higher numbers."""
+    return int(folder.name.partition("-")[0])
+
+
+def newest_payloads(folders: Sequence[Path], files: SpoolFiles) -> Iterator[tuple[int, bytes]]:
+    """Yield what the last two segments of each folder hold, oldest first, with the run. Blocks."""
     for folder in folders:
         for path in sorted(folder.glob(f"*{SUFFIX}"))[-2:]:
             data = files.load(path)
-            yield from (data[record.payload] for record in scan(data).records)
+            yield from ((run_of(folder), data[record.payload]) for record in scan(data).records)
 
 
 def size_of(folder: Path) -> int:

@@ -201,7 +201,10 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened. The id is unique within the source; the same event seen twice has the same id."""
+    """Something that happened. The id is unique within the source; the same event seen twice has the same id.
+
+    position tells where a collector whose source keeps a history goes on behind it; empty where there is none.
+    """
 
     id: str
     time_ms: int
@@ -210,6 +213,7 @@ class Event:
     severity: Severity = Severity.INFO
     resource: ResourceKey | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from shared.pb import inventory_pb2 as nephoscope_dot_v1_dot_inventory__pb2
 from shared.pb import telemetry_pb2 as nephoscope_dot_v1_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anephoscope/v1/events.proto\x12\rnephoscope.v1\x1a\x1dnephoscope/v1/inventory.proto\x1a\x1dnephoscope/v1/telemetry.proto\"\xb8\x02\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12)\n\x08severity\x18\x05 \x01(\x0e\x32\x17.nephoscope.v1.Severity\x12,\n\x08resource\x18\x06 \x01(\x0b\x32\x1a.nephoscope.v1.ResourceRef\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x38\n\nattributes\x18\x08 \x03(\x0b\x32$.nephoscope.v1.Event.AttributesEntry\x1aP\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.nephoscope.v1.AttributeValue:\x02\x38\x01\"1\n\tEventList\x12$\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x14.nephoscope.v1.Event*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1anephoscope/v1/events.proto\x12\rnephoscope.v1\x1a\x1dnephoscope/v1/inventory.proto\x1a\x1dnephoscope/v1/telemetry.proto\"\xb8\x02\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ms\x18\x02 \x01(\x03\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12)\n\x08severity\x18\x05 \x01(\x0e\x32\x17.nephoscope.v1.Severity\x12,\n\x08resource\x18\x06 \x01(\x0b\x32\x1a.nephoscope.v1.ResourceRef\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x38\n\nattributes\x18\x08 \x03(\x0b\x32$.nephoscope.v1.Event.AttributesEntry\x1aP\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12,\n\x05value\x18\x02 \x01(\x0b\x32\x1d.nephoscope.v1.AttributeValue:\x02\x38\x01\"C\n\tEventList\x12$\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x14.nephoscope.v1.Event\x12\x10\n\x08position\x18\x02 \x01(\t*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x11\n\rSEVERITY_INFO\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x15\n\x11SEVERITY_CRITICAL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,12 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_EVENT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_SEVERITY']._serialized_start=473
-  _globals['_SEVERITY']._serialized_end=573
+  _globals['_SEVERITY']._serialized_start=491
+  _globals['_SEVERITY']._serialized_end=591
   _globals['_EVENT']._serialized_start=108
   _globals['_EVENT']._serialized_end=420
   _globals['_EVENT_ATTRIBUTESENTRY']._serialized_start=340
   _globals['_EVENT_ATTRIBUTESENTRY']._serialized_end=420
   _globals['_EVENTLIST']._serialized_start=422
-  _globals['_EVENTLIST']._serialized_end=471
+  _globals['_EVENTLIST']._serialized_end=489
 # @@protoc_insertion_point(module_scope)

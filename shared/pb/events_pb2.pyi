@@ -48,7 +48,9 @@ class Event(_message.Message):
     def __init__(self, id: _Optional[str] = ..., time_ms: _Optional[int] = ..., source: _Optional[str] = ..., type: _Optional[str] = ..., severity: _Optional[_Union[Severity, str]] = ..., resource: _Optional[_Union[_telemetry_pb2.ResourceRef, _Mapping]] = ..., message: _Optional[str] = ..., attributes: _Optional[_Mapping[str, _inventory_pb2.AttributeValue]] = ...) -> None: ...
 
 class EventList(_message.Message):
-    __slots__ = ("events",)
+    __slots__ = ("events", "position")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[Event]
-    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
+    position: str
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., position: _Optional[str] = ...) -> None: ...

@@ -51,7 +51,7 @@ def test_a_source_that_hangs_or_fails_delays_no_other_and_not_the_stop(tmp_path:
         clock = SystemClock()
         series = Series(Spool(tmp_path, clock.now_ms), {METRIC})
         scheduler = Scheduler(
-            config(tmp_path, hangs=Hangs, fails=Fails, fine=ScriptedCollector), series, put, clock, {}
+            config(tmp_path, hangs=Hangs, fails=Fails, fine=ScriptedCollector), series, put, clock, {}, {}
         )
         task: asyncio.Task[Any] = asyncio.create_task(scheduler.run())
         await wait_until(lambda: sum(f.batch.source == "fine" for f in frames) >= 5, 2, "the good one goes on")

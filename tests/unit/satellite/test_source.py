@@ -1,5 +1,6 @@
 """A source under a clock that the test turns: instants, gaps with reasons, backoff, pause, inventory, events."""
 
+import asyncio
 import itertools
 import logging
 from pathlib import Path
@@ -12,6 +13,7 @@ from fixtures.waiting import wait_until
 
 from satellite.collector import SourceDeniedError, SourceUnreachableError
 from shared.model import Event
+from shared.pb import uplink_pb2
 
 
 @pytest.fixture
@@ -164,26 +166,86 @@ def test_inventory_is_full_first_then_deltas_and_full_when_asked(rig: Rig) -> No
     assert [e.id for frame in rig.frames for e in frame.events.events] == ["e1"]
 
 
-def test_events_of_a_full_disk_wait_and_their_number_is_bounded(
+def happening(rig: Rig, number: int) -> Event:
+    return Event(f"e{number}", rig.clock.now_ms(), "host.up", "it is there", position=f"p{number}")
+
+
+def test_events_of_a_full_disk_wait_and_newer_ones_are_asked_for_once_there_is_room(
     rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("satellite.source_events.WAITING", 3)
-
-    def happen(number: int) -> None:
-        rig.collector.arrivals.put_nowait(Event(f"e{number}", rig.clock.now_ms(), "host.up", "it is there"))
-
-    def told() -> list[str]:
-        return [event.id for frame in rig.frames for event in frame.events.events]
+    monkeypatch.setattr("satellite.source_events._AGAIN", 0.01)
 
     async def scenario() -> None:
         rig.full = True
-        for number in range(5):
-            happen(number)
-        await wait_until(lambda: "more than 3 events wait" in caplog.text, 10, "the bound is reached")
-        assert told() == []
+        for number in range(7):
+            rig.collector.arrivals.put_nowait(happening(rig, number))
+        await wait_until(lambda: "3 events wait" in caplog.text, 10, "the bound is reached")
+        await asyncio.sleep(0.3)
+        assert rig.collector.arrivals.qsize() == 4  # the source keeps them
+        assert (rig.events, rig.runner.position()) == ([], None)
         rig.full = False
-        happen(5)
-        await wait_until(lambda: len(told()) >= 3, 10, "what waited is spooled")
+        await wait_until(lambda: len(rig.events) >= 7, 10, "all are spooled")
 
     rig.drive(lambda: rig.batches, scenario)
-    assert told()[:3] == ["e0", "e1", "e2"]
+    assert [event.id for event in rig.events] == [f"e{number}" for number in range(7)]
+    assert rig.runner.position() == "p6"
+    assert [frame.events.position for frame in rig.frames if frame.HasField("events")][-1] == "p6"
+
+
+def test_events_go_on_behind_the_newest_that_came_and_wait_over_a_source_that_is_opened_anew(rig: Rig) -> None:
+    async def scenario() -> None:
+        rig.full = True
+        for number in range(3):
+            rig.collector.arrivals.put_nowait(happening(rig, number))
+        await wait_until(rig.collector.arrivals.empty, 10, "they came")
+
+        def refuse(what: str) -> None:
+            if what == "collect":
+                rig.collector.script = lambda _: None
+                raise SourceUnreachableError("gone")
+
+        rig.collector.script = refuse
+        await wait_until(lambda: len(rig.collector.afters) == 2, 10, "it is opened anew")
+        rig.full = False
+        rig.collector.arrivals.put_nowait(Event("plain", rig.clock.now_ms(), "host.up", "it has no position"))
+        await wait_until(lambda: len(rig.events) == 4, 10, "all are spooled")
+
+    rig.drive(lambda: rig.batches, scenario)
+    assert rig.collector.afters == [None, "p2"]
+    assert [event.id for event in rig.events] == ["e0", "e1", "e2", "plain"]
+    assert rig.runner.position() == "p2"
+
+
+def test_a_frame_that_gets_to_the_disk_while_its_source_ends_is_known_to_be_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = asyncio.Event()
+    put = rig.put
+
+    async def slow(frame: uplink_pb2.Frame) -> None:
+        if frame.HasField("events"):
+            await gate.wait()
+        await put(frame)
+
+    monkeypatch.setattr(rig.runner._output, "_put", slow)
+
+    async def scenario() -> None:
+        rig.collector.arrivals.put_nowait(happening(rig, 0))
+        await wait_until(lambda: rig.runner._events._spooling, 10, "it is on its way")
+        rig.runner._events.end()
+        await asyncio.sleep(0)
+        rig.runner._events.begin()
+        gate.set()
+        await wait_until(lambda: rig.events, 10, "it is spooled")
+        await asyncio.sleep(0.5)
+
+    rig.drive(lambda: rig.batches, scenario)
+    assert [event.id for event in rig.events] == ["e0"]
+    assert rig.runner.position() == "p0"
+
+
+def test_an_earlier_run_tells_where_events_go_on(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, position="p9")
+    rig.drive(lambda: rig.collector.afters)
+    assert (rig.collector.afters, rig.runner.position()) == (["p9"], "p9")
