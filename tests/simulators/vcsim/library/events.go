@@ -70,15 +70,7 @@ func (m eventManager) CreateCollectorForEvents(ctx *Context, r *types.CreateColl
 	if fault != nil {
 		return failed(fault)
 	}
-	open := 0
-	ctx.Session.m.Lock()
-	for ref := range ctx.Session.objects {
-		if ref.Type == "EventHistoryCollector" {
-			open++
-		}
-	}
-	ctx.Session.m.Unlock()
-	if open >= collectorsPerSession {
+	if opened(ctx, "EventHistoryCollector") >= collectorsPerSession {
 		return failed(Fault("", new(types.InvalidState)))
 	}
 	created := &eventCollector{spec: r.Filter, size: size}
@@ -87,6 +79,19 @@ func (m eventManager) CreateCollectorForEvents(ctx *Context, r *types.CreateColl
 	return &methods.CreateCollectorForEventsBody{
 		Res: &types.CreateCollectorForEventsResponse{Returnval: ctx.Session.Put(created).Reference()},
 	}
+}
+
+// opened returns how many objects of a type the session has.
+func opened(ctx *Context, kind string) int {
+	count := 0
+	ctx.Session.m.Lock()
+	defer ctx.Session.m.Unlock()
+	for ref := range ctx.Session.objects {
+		if ref.Type == kind {
+			count++
+		}
+	}
+	return count
 }
 
 func (m eventManager) QueryEvents(_ *Context, r *types.QueryEvents) soap.HasFault {

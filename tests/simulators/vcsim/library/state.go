@@ -15,7 +15,7 @@ import (
 )
 
 // What a vCenter has in its database: the inventory with its references and UUIDs, the events with their keys, the tags.
-// Sessions, collectors, views and tasks are not among it: they end with the process, as a vCenter's do.
+// Sessions, collectors and views are not among it, nor is the recent list of tasks: they end with the process.
 // The library's own Load knows neither events nor snapshots, and loses which host its managers belong to.
 
 type stateHead struct {
@@ -28,6 +28,10 @@ type stateHead struct {
 
 type savedEvent struct {
 	Event types.BaseEvent `xml:"event,typeattr"`
+}
+
+type savedTask struct {
+	Task types.TaskInfo `xml:"task"`
 }
 
 func init() {
@@ -105,6 +109,11 @@ func saveObjects(encoder *xml.Encoder, objects []mo.Reference) error {
 			return err
 		}
 	}
+	for _, info := range tasksSoFar() {
+		if err := encoder.EncodeElement(savedTask{info}, xml.StartElement{Name: xml.Name{Local: "savedTask"}}); err != nil {
+			return err
+		}
+	}
 	return encoder.Flush()
 }
 
@@ -158,6 +167,16 @@ func loadObjects(reader io.Reader, server *ServiceInstance) error {
 				return err
 			}
 			history.events = append(history.events, saved.Event)
+			continue
+		}
+		if start.Name.Local == "savedTask" {
+			var saved savedTask
+			if err = decoder.DecodeElement(&saved, &start); err != nil {
+				return err
+			}
+			task := new(Task)
+			task.Self, task.Info = saved.Task.Task, saved.Task
+			taskHistory.tasks = append(taskHistory.tasks, task)
 			continue
 		}
 		var content types.ObjectContent

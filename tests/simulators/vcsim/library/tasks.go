@@ -13,7 +13,10 @@ var lastTaskEnds int64 // when the last task that a knob slows down ends, in Uni
 // execute runs a task, or lets it fail as a knob says, and leaves the event that vCenter leaves for each.
 func execute(t *Task) (types.AnyType, types.BaseMethodFault) {
 	name := describe(t)
-	internalContext.postEvent(&types.TaskEvent{Event: types.Event{}, Info: t.Info})
+	keepTask(t)
+	event := &types.TaskEvent{Event: types.Event{}, Info: t.Info}
+	internalContext.postEvent(event)
+	t.Info.EventChainId = event.ChainId
 	if takes := knobs().TaskSeconds[name]; takes > 0 {
 		ends := time.Now().Add(seconds(takes)).UnixNano()
 		for last := atomic.LoadInt64(&lastTaskEnds); last < ends; last = atomic.LoadInt64(&lastTaskEnds) {
@@ -67,14 +70,10 @@ func showRunning(object *types.ObjectContent) {
 	if !ok || task.Info.StartTime == nil || task.Info.CompleteTime == nil {
 		return
 	}
-	takes := knobs().TaskSeconds[task.Info.Name]
-	done := time.Since(*task.Info.StartTime).Seconds()
-	if done >= takes {
+	info := shownTask(task.Info)
+	if info.State != types.TaskInfoStateRunning {
 		return
 	}
-	info := task.Info
-	info.State, info.Progress = types.TaskInfoStateRunning, int32(100*done/takes)
-	info.CompleteTime, info.Result, info.Error = nil, nil, nil
 	shown := map[string]types.AnyType{
 		"info": info, "info.state": info.State, "info.progress": info.Progress,
 		"info.completeTime": nil, "info.result": nil, "info.error": nil,
