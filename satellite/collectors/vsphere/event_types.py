@@ -1,7 +1,7 @@
 """The vendor's events by the names of their classes (or of their eventTypeId), in our words and with what they matter.
 
-The one promise: one table; what is not in it is `vsphere.<its_name>`, and matters by the vendor's severity, or by its name
-where the vendor gives none.
+The one promise: one table; what is not in it is `vsphere.<its_name>`, and matters by the vendor's severity, or by its
+name where the vendor gives none.
 """
 
 import re
@@ -208,6 +208,5 @@ def event_type(name: str, vendors: str | None = None) -> tuple[str, Severity]:
     if known is not None:
         return known
     plain = re.sub(r"[^a-z0-9._]", "_", _WORDS.sub("_", name[:_TYPE_LIMIT]).lower())
-    return f"vsphere.{plain or 'event'}"[:_TYPE_LIMIT], _VENDORS.get(
-        vendors or "", _WARNING if _BAD.search(name) and not vendors else _INFO
-    )
+    severity = _VENDORS.get(vendors, _INFO) if vendors else _WARNING if _BAD.search(name) else _INFO
+    return f"vsphere.{plain or 'event'}"[:_TYPE_LIMIT], severity

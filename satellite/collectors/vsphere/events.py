@@ -26,7 +26,7 @@ FIRST_MS: Final = 3_600_000  # of the past at the very first start: enough to se
 # The server's clock may have been set back by so much while nobody read on; what of it was told already is passed over.
 _SET_BACK_MS: Final = 300_000
 TASKS_EVERY: Final = 30.0  # seconds between two looks for the ends of tasks, each of which takes three calls
-# A metaconsole takes nothing that is further ahead than 5 minutes. What a clock ahead of ours stamped happened until now.
+# A metaconsole takes nothing further ahead than 5 minutes: what the server stamped so happened now at the latest.
 _AHEAD_MS: Final = 240_000
 _NO_HISTORY: Final = ("NotSupported", "NotImplemented", "MethodNotFound")
 
