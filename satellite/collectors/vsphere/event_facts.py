@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from satellite.collectors.vsphere.event_position import instant
 from satellite.collectors.vsphere.event_types import ALARM_SEVERITY, event_type
-from satellite.collectors.vsphere.library import clean, fault_text, object_id
+from satellite.collectors.vsphere.library import clean, fault_text, reference
 from shared.model import AttributeValue, Event, ResourceKey, Severity
 
-Resolve = Callable[[str], ResourceKey | None]  # the vendor's id of an object -> the resource that we know it as
+Resolve = Callable[[str], ResourceKey | None]  # "VirtualMachine:vm-42" -> the resource that we know it as
 _MESSAGE: Final = 1000
 _NAME: Final = 200
 
@@ -76,16 +76,17 @@ def _whose(info: Any) -> str:
 
 
 def _about(event: Any) -> str:
-    """Return the id of the object that an event is about; empty where there is none."""
+    """Return type and id of the object that an event is about; empty where there is none."""
     for holder, field in (("info", "entity"), ("entity", "entity")):  # of a task, of an alarm
         if (found := getattr(getattr(event, holder, None), field, None)) is not None:
-            return object_id(found)
+            return reference(found)
     if (found := getattr(event, "managedObject", None)) is not None:
-        return object_id(found)
+        return reference(found)
     for argument, field, _ in _ARGUMENTS:
         if (found := getattr(getattr(event, argument, None), field, None)) is not None:
-            return object_id(found)
-    return str(getattr(event, "objectId", None) or "")
+            return reference(found)
+    kind, identity = getattr(event, "objectType", None), getattr(event, "objectId", None)
+    return f"{kind.__name__.rpartition('.')[2]}:{identity}" if isinstance(kind, type) and identity else ""
 
 
 def _attributes(event: Any, name: str) -> Mapping[str, AttributeValue]:
@@ -114,7 +115,7 @@ def task_end(info: Any, identity: str, resolve: Resolve) -> Event:
     elif info.state == "error":
         why = fault_text(info.error) if info.error is not None else "no reason was given"
         kind, how, severity = "task.failed", f"has failed: {why}", Severity.WARNING
-    about = object_id(info.entity) if info.entity is not None else ""
+    about = reference(info.entity) if info.entity is not None else ""
     return Event(
         id=identity,
         time_ms=instant(info.completeTime),
