@@ -17,7 +17,7 @@ import click
 from satellite.clock import SystemClock
 from satellite.collector import Check
 from satellite.config import ConfigError, SatelliteConfig, Source, load_config
-from satellite.figures import spool_lines
+from satellite.figures import load_lines, spool_lines
 from satellite.metaconsole_clock import ClockOffset, check_against_metaconsole
 from satellite.plugins import Found, find_collectors
 from satellite.run import run as run_satellite
@@ -208,4 +208,5 @@ def _status_lines(status: dict[str, Any]) -> list[str]:
     lines += spool_lines(beat, now)
     for source in beat["sources"]:
         lines.append(f"  source  {source['source']}: {source['state']} {source['message']}".rstrip())
+        lines += load_lines(source)
     return lines

@@ -71,9 +71,9 @@ class Coverage:
             return self._gap(self._slots.at(now_ms), GapReason.OVERRUN, "cycles were skipped: the source was busy")
         return self._gap(now_ms, *self._why)
 
-    def saw(self, now_ms: int) -> None:
-        """Note that a cycle that began now is spooled."""
-        self.until_ms = max(self.until_ms, self._slots.after(now_ms))
+    def saw(self, now_ms: int, steps: int = 1) -> None:
+        """Note that a cycle that began now is spooled, and that the next one comes so many instants later."""
+        self.until_ms = max(self.until_ms, self._slots.at(now_ms) + steps * self._slots.interval_ms)
         self._why, self._first = None, False
 
     def gaps_until(self, now_ms: int, reason: GapReason, detail: str) -> list[Gap]:

@@ -1,6 +1,6 @@
-"""What a heartbeat says of the spool, in an operator's words.
+"""What a heartbeat says of the spool and of the load on sources, in an operator's words.
 
-The one promise: it says when the spool will be full, and what was lost because it was.
+The one promise: it says when the spool will be full, what was lost because it was, why a source is asked less often.
 """
 
 from collections.abc import Mapping
@@ -28,6 +28,25 @@ def spool_lines(beat: Mapping[str, Any], now_ms: int) -> list[str]:
     if frames := int(beat.get("spool_dropped_frames", 0)):
         samples = beat["spool_dropped_samples"]
         lines.append(f"  dropped {frames} frames with {samples} samples since start: the spool or its disk was full")
+    return lines
+
+
+def load_lines(source: Mapping[str, Any]) -> list[str]:
+    """Return the lines of `nephoscope satellite status` on what a source is asked; source has SourceStatus's fields."""
+    budget, busy = float(source.get("budget", 0)), float(source.get("busy_per_minute", 0))
+    if not budget:
+        return []
+    line = f"{float(source['calls_per_minute']):.0f} calls"
+    if octets := float(source["bytes_per_minute"]):
+        line += f", {size(octets)}"
+    lines = [f"          a minute {line} and {busy:.1f} s of its time, {100 * busy / 60 / budget:.0f} % of its budget"]
+    for plan in source["plans"]:
+        if (stretch := int(plan["stretch"])) > 1:
+            usual = float(plan["interval_seconds"])
+            lines.append(
+                f"          {plan['plan']} is asked every {usual * stretch:g} s instead of {usual:g} s: the source "
+                f"took {float(plan['busy_seconds']):.1f} s to answer"
+            )
     return lines
 
 

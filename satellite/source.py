@@ -20,6 +20,7 @@ from satellite.source_clock import SourceClock
 from satellite.source_events import SourceEvents
 from satellite.source_health import PAUSED, Failure, SourceHealth, failure_of
 from satellite.source_inventory import SourceInventory
+from satellite.source_load import SourceLoad
 from satellite.source_output import Put, SourceOutput
 from satellite.threads import SourceThreads, within
 from shared.model import GapReason, Readings
@@ -55,6 +56,7 @@ class SourceRunner:
         self._health = SourceHealth(name, clock)
         self._clock_set = ClockSet(clock, self._plans, self._output)
         self._source_clock = SourceClock(clock)
+        self._load = SourceLoad(collector, threads, clock)
         self._inventory = SourceInventory(collector, self._output, clock, self._source_clock)
         self._events = SourceEvents(
             collector, self._output, clock, self._inventory.take, self._something_happened, position
@@ -87,6 +89,7 @@ class SourceRunner:
     def status(self) -> uplink_pb2.SourceStatus:
         """Return state and cost for the heartbeat."""
         offset, cost = self._source_clock.offset(), self._health.cost
+        calls, octets, busy = self._load.per_minute()
         return uplink_pb2.SourceStatus(
             source=self.name,
             collector=self.collector.kind,
@@ -102,12 +105,18 @@ class SourceRunner:
             cpu_seconds=self._threads.cpu_seconds,
             clock_offset_ms=round(offset.ms) if offset else 0,
             clock_uncertainty_ms=math.ceil(offset.uncertainty_ms) if offset else 0,
+            plans=[item.status() for item in self._plans],
+            calls_per_minute=calls,
+            bytes_per_minute=octets,
+            busy_per_minute=busy,
+            budget=self.collector.budget,
         )
 
     # --- what is due
 
     async def _step(self) -> None:
         await self._clock_set.look()
+        self._load.look()
         now = self._clock.now_ms()
         paused = self._pause_file.exists()
         if paused != self._health.paused:
@@ -116,8 +125,8 @@ class SourceRunner:
             await self._inventory.send_full()
         due = min(self._plans, key=lambda item: item.due_ms)
         if due.due_ms <= now:
-            await (self._account(due, PAUSED) if paused else self._cycle(due))
-            self._schedule(due)
+            steps = await (self._account(due, PAUSED) if paused else self._cycle(due))
+            self._schedule(due, now, steps)
         elif self._inventory.due <= self._clock.monotonic():
             if not await self._inventory.discover(self._open_seconds):
                 self._health.cost.errors += 1
@@ -133,8 +142,8 @@ class SourceRunner:
         self._inventory.hasten()
         self._poke.set()
 
-    def _schedule(self, item: Planned) -> None:
-        item.due_ms = item.slots.after(self._clock.now_ms())
+    def _schedule(self, item: Planned, began_ms: int, steps: int) -> None:
+        item.schedule(began_ms, self._clock.now_ms(), steps)
         if wait := self._health.backoff(self._fastest()):
             for plan in self._plans:
                 plan.due_ms = max(plan.due_ms, plan.slots.after(self._clock.now_ms() + round(wait * 1000) - 1000))
@@ -144,21 +153,22 @@ class SourceRunner:
 
     # --- a cycle
 
-    async def _cycle(self, item: Planned) -> None:
-        cost = self._health.cost
+    async def _cycle(self, item: Planned) -> int:
+        """Ask what is due; return after how many of the plan's intervals it is asked again."""
         start = self._clock.monotonic()
         try:
             await self._ensure_open()
-            began = stamp(self._clock)
+            began, before = stamp(self._clock), self._load.now()
             start = self._clock.monotonic()
-            async with within(item.plan.deadline):
+            async with within(item.stretch.deadline):
                 readings = await self.collector.collect(item.plan.name)
         except Exception as error:  # noqa: BLE001 - whatever a collector does, it does to its own source only
-            cost.cycle_seconds = self._clock.monotonic() - start
-            await self._failed(item, error)
-            return
-        cost.cycle_seconds = self._clock.monotonic() - start
-        frames = await self._series.frames(self.name, item.plan, readings, began.monotonic_ns)
+            self._took(start)
+            return await self._failed(item, error)
+        self._took(start)
+        item.took(self._load.now().seconds - before.seconds, self.collector.budget, self._plans)
+        self._health.asked(item.plan, item.stretch)
+        frames = await self._series.frames(self.name, item.asked, readings, began.monotonic_ns)
         moment = await self._clock_set.moment(began, readings)
         offset = self._source_clock.offset() if readings.by_source_clock else None
         for frame in frames:
@@ -166,33 +176,44 @@ class SourceRunner:
             frame.batch.discontinuous = item.breaks(readings)
             frame.batch.source_offset_ms = round(offset.ms) if offset else 0
         await self._keep(item, frames, readings, moment.now_ms)
+        return item.stretch.factor
+
+    def _took(self, start: float) -> None:
+        cost = self._health.cost
+        cost.cycle_seconds = self._clock.monotonic() - start
+        self._load.add(cost.cycle_seconds)
 
     async def _keep(self, item: Planned, frames: Sequence[uplink_pb2.Frame], readings: Readings, began_ms: int) -> None:
-        gaps = item.coverage.gaps_before(began_ms)
+        gaps = item.gaps_before(began_ms, readings)
         self._health.cost.overruns += sum(gap.reason is GapReason.OVERRUN for gap in gaps)
         # The gap first: were it lost to a crash, nothing would tell the next run that it is missing.
         if not await self._output.put(*self._output.gaps(gaps), *frames):
             item.coverage.blame(GapReason.DROPPED, "the spool's disk was full")
             return
-        item.coverage.saw(began_ms)
+        item.coverage.saw(began_ms, item.stretch.factor)
         if frames:
             item.stored(readings.times)
         self._health.answered(sum(block.values.count for frame in frames for block in frame.batch.blocks))
 
-    async def _failed(self, item: Planned, error: Exception) -> None:
-        failure = failure_of(error, self.collector.kind, item.plan)
+    async def _failed(self, item: Planned, error: Exception) -> int:
+        failure = failure_of(error, self.collector.kind, item.asked)
         if not isinstance(error, SourceError | TimeoutError):
             self._output.tell(failure.sentence, error)
         reopens = self._health.failed(failure)
+        if overran := isinstance(error, TimeoutError):
+            item.stretch.overran()
+            self._health.asked(item.plan, item.stretch)
         await self._account(item, failure)
         if reopens:
             await self._shut()
+        return item.stretch.factor if overran else 1
 
-    async def _account(self, item: Planned, failure: Failure) -> None:
+    async def _account(self, item: Planned, failure: Failure) -> int:
         now = self._clock.now_ms()
         gaps = item.coverage.gaps_until(now, failure.reason, failure.sentence)
         if await self._output.put(*self._output.gaps(gaps)):
             item.coverage.missed(now, failure.reason, failure.sentence)
+        return 1
 
     # --- opening, closing, pausing
 

@@ -1,6 +1,6 @@
 """How a source does: its state and cost for the heartbeat, why it fails, and how long it is left alone after that.
 
-The one promise: an outage is logged once when it begins and once when it ends.
+The one promise: an outage is logged once when it begins and once when it ends, and so is that a plan is stretched.
 """
 
 import logging
@@ -9,6 +9,7 @@ from typing import Final
 
 from satellite.clock import Clock
 from satellite.collector import PollPlan, SourceDeniedError, SourceError, SourceUnreachableError
+from satellite.stretch import Stretch
 from satellite.threads import SourceBusyError
 from shared.model import GapReason
 
@@ -54,6 +55,7 @@ class SourceHealth:
         self._source, self._clock = source, clock
         self._failures = 0
         self._failing_since = 0
+        self._stretched: set[str] = set()
 
     @property
     def paused(self) -> bool:
@@ -87,6 +89,16 @@ class SourceHealth:
             seconds = (self._clock.now_ms() - self._failing_since) / 1000
             _log.info("source %s answers again after %.0f s", self._source, seconds)
         self._begin("ok")
+
+    def asked(self, plan: PollPlan, stretch: Stretch) -> None:
+        """Note how often a plan is asked from now on."""
+        if (stretch.factor > 1) == (plan.name in self._stretched):
+            return
+        self._stretched ^= {plan.name}
+        _log.info(
+            "source %s: plan %s is asked every %g s, as configured every %g s: its last cycle took the source %.1f s",
+            *(self._source, plan.name, stretch.interval, plan.interval, stretch.seconds),
+        )
 
     def pause(self) -> None:
         """Note that the source is left alone."""

@@ -18,6 +18,7 @@ from shared.protocol import Version
 FLUSH_SECONDS: Final = 1.0
 SOURCES: Final = 1_000  # of a heartbeat are kept
 TEXT: Final = 1_000  # characters of each of its texts
+PLANS: Final = 100  # of each of its sources
 _APART: Final = frozenset({"sources", "boot_id"})
 _log = logging.getLogger(__name__)
 
@@ -81,8 +82,15 @@ def heartbeat_values(heartbeat: uplink_pb2.Heartbeat, protocol: Version) -> Mapp
     """
     of_it, of_sources = (told(message, protocol[1]) for message in (uplink_pb2.Heartbeat, uplink_pb2.SourceStatus))
     values = _values(heartbeat, [name for name in of_it if name not in _APART])
-    sources = [_values(source, of_sources) for source in heartbeat.sources[:SOURCES]]
+    sources = [_source(source, of_sources) for source in heartbeat.sources[:SOURCES]]
     return {**values, **protocol_values(protocol), "sources": sources}
+
+
+def _source(source: uplink_pb2.SourceStatus, names: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = _values(source, [name for name in names if name != "plans"])
+    if "plans" in names:
+        values["plans"] = [_values(plan, list(plan.DESCRIPTOR.fields_by_name)) for plan in source.plans[:PLANS]]
+    return values
 
 
 def _values(message: Message, names: Sequence[str]) -> dict[str, Any]:

@@ -209,7 +209,7 @@ class Dropped(_message.Message):
     def __init__(self, epoch: _Optional[bytes] = ..., range: _Optional[_Union[SequenceRange, _Mapping]] = ..., from_ms: _Optional[int] = ..., to_ms: _Optional[int] = ..., reason: _Optional[_Union[_telemetry_pb2.GapReason, str]] = ..., samples: _Optional[int] = ...) -> None: ...
 
 class SourceStatus(_message.Message):
-    __slots__ = ("source", "collector", "state", "message", "last_success_ms", "cycle_seconds", "interval_seconds", "calls", "errors", "overruns", "samples", "cpu_seconds", "clock_offset_ms", "clock_uncertainty_ms")
+    __slots__ = ("source", "collector", "state", "message", "last_success_ms", "cycle_seconds", "interval_seconds", "calls", "errors", "overruns", "samples", "cpu_seconds", "clock_offset_ms", "clock_uncertainty_ms", "plans", "calls_per_minute", "bytes_per_minute", "busy_per_minute", "budget")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     COLLECTOR_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +224,11 @@ class SourceStatus(_message.Message):
     CPU_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_OFFSET_MS_FIELD_NUMBER: _ClassVar[int]
     CLOCK_UNCERTAINTY_MS_FIELD_NUMBER: _ClassVar[int]
+    PLANS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    BUSY_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
     source: str
     collector: str
     state: str
@@ -238,7 +243,24 @@ class SourceStatus(_message.Message):
     cpu_seconds: float
     clock_offset_ms: int
     clock_uncertainty_ms: int
-    def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ..., clock_offset_ms: _Optional[int] = ..., clock_uncertainty_ms: _Optional[int] = ...) -> None: ...
+    plans: _containers.RepeatedCompositeFieldContainer[PlanStatus]
+    calls_per_minute: float
+    bytes_per_minute: float
+    busy_per_minute: float
+    budget: float
+    def __init__(self, source: _Optional[str] = ..., collector: _Optional[str] = ..., state: _Optional[str] = ..., message: _Optional[str] = ..., last_success_ms: _Optional[int] = ..., cycle_seconds: _Optional[float] = ..., interval_seconds: _Optional[float] = ..., calls: _Optional[int] = ..., errors: _Optional[int] = ..., overruns: _Optional[int] = ..., samples: _Optional[int] = ..., cpu_seconds: _Optional[float] = ..., clock_offset_ms: _Optional[int] = ..., clock_uncertainty_ms: _Optional[int] = ..., plans: _Optional[_Iterable[_Union[PlanStatus, _Mapping]]] = ..., calls_per_minute: _Optional[float] = ..., bytes_per_minute: _Optional[float] = ..., busy_per_minute: _Optional[float] = ..., budget: _Optional[float] = ...) -> None: ...
+
+class PlanStatus(_message.Message):
+    __slots__ = ("plan", "interval_seconds", "stretch", "busy_seconds")
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    STRETCH_FIELD_NUMBER: _ClassVar[int]
+    BUSY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    plan: str
+    interval_seconds: float
+    stretch: int
+    busy_seconds: float
+    def __init__(self, plan: _Optional[str] = ..., interval_seconds: _Optional[float] = ..., stretch: _Optional[int] = ..., busy_seconds: _Optional[float] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("now_ms", "spool_frames", "spool_bytes", "oldest_unsent_ms", "sources", "frames_produced", "frames_refused", "rss_bytes", "cpu_seconds", "spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "spool_dropped_frames", "spool_dropped_samples", "disk_free_bytes", "monotonic_ns", "gateway_monotonic_ns", "clock_uncertainty_ns", "boot_id", "backfill_rate")

@@ -16,6 +16,15 @@ from metaconsole.web.sources import view
 api: Final = APIBlueprint("api_sources", __name__, url_prefix="/api/v1", tag="sources")
 
 
+class Plan(Shape):
+    """A poll plan of a source: how often it is asked."""
+
+    name: str
+    interval_seconds: float = Field(description="as configured")
+    stretch: int = Field(description="asked once in so many intervals, to keep the source within its budget")
+    busy_seconds: float = Field(description="for which its last cycle kept the source busy")
+
+
 class Source(Shape):
     """A configured endpoint, with what polling it costs. Counts are since its satellite started."""
 
@@ -35,6 +44,11 @@ class Source(Shape):
     overruns: int
     samples: int
     cpu_seconds: float
+    plans: list[Plan]
+    calls_per_minute: float | None = Field(description="over the last five minutes; null where it is not told")
+    bytes_per_minute: float | None = Field(description="both ways; null where the collector counts none")
+    busy_per_minute: float | None = Field(description="seconds that the source took to answer")
+    budget_used: float | None = Field(description="their share of what the source may be kept busy; 1: all of it")
 
 
 class Sources(Listed[Source]):

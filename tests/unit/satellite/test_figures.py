@@ -1,6 +1,6 @@
 """What an operator reads of the spool: how full, when full, what was lost; and the forecast behind it."""
 
-from satellite.figures import size, span, spool_lines
+from satellite.figures import load_lines, size, span, spool_lines
 from satellite.growth import Growth
 
 GIB = 1024**3
@@ -23,6 +23,19 @@ def test_the_spool_in_words() -> None:
 def test_a_status_of_an_older_satellite_is_shown_as_far_as_it_goes() -> None:
     beat = {"spool_frames": 0, "spool_bytes": 0, "oldest_unsent_ms": "0"}
     assert spool_lines(beat, HOUR) == ["  spool   0 B; nothing waits"]
+
+
+def test_the_load_on_a_source_in_words() -> None:
+    plans = [
+        {"plan": "realtime", "interval_seconds": 60.0, "stretch": 2, "busy_seconds": 31.04},
+        {"plan": "history", "interval_seconds": 300.0, "stretch": 1, "busy_seconds": 2.0},
+    ]
+    told = {"budget": 0.25, "calls_per_minute": 12.4, "bytes_per_minute": 2.0**21, "busy_per_minute": 7.5}
+    assert load_lines(told | {"plans": plans}) == [
+        "          a minute 12 calls, 2 MiB and 7.5 s of its time, 50 % of its budget",
+        "          realtime is asked every 120 s instead of 60 s: the source took 31.0 s to answer",
+    ]
+    assert load_lines({"source": "vc", "state": "ok"}) == [], "an older satellite tells none of it"
 
 
 def test_spans_and_sizes_have_the_unit_that_fits() -> None:

@@ -81,7 +81,9 @@ def poisoned_pages(app: APIFlask) -> dict[str, str]:
     costs = dict.fromkeys(("cycle_seconds", "interval_seconds", "cpu_seconds"), 0.0)
     costs |= dict.fromkeys(("calls", "errors", "overruns", "samples"), 0)
     source: dict[str, Any] = {"name": POISON, "state": POISON, "message": POISON, "collector": POISON}
-    source |= {"last_success": None, **costs}
+    plan = {"name": POISON, "interval_seconds": 60.0, "stretch": 2, "busy_seconds": 31.0}
+    source |= {"last_success": None, **costs, "plans": [plan], "budget_used": 0.0, "bytes_per_minute": 0.0}
+    source |= {"calls_per_minute": 0.0, "busy_per_minute": 0.0}
     listed: dict[str, Any] = {"items": [poisoned], "next": POISON, "cursor": POISON, "q": POISON}
     listed |= {"kinds": []}
     shown: dict[str, Any] = {"item": poisoned, "facts": facts, "relations": [(POISON, [poisoned])], "events": [event]}

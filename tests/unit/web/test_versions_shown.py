@@ -1,5 +1,7 @@
 """The page of satellites marks versions that differ, and shows what a satellite of before does not tell as unknown."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,13 +10,16 @@ from apiflask import APIFlask
 from flask import g, render_template
 
 from metaconsole.auth.principal import Principal
+from metaconsole.gateway.liveness import heartbeat_values
 from metaconsole.settings import Settings
-from metaconsole.store.overview import SatelliteRow, SiteRow
+from metaconsole.store.overview import SatelliteRow, SiteRow, SourceHealth, SourceRow
 from metaconsole.store.quota import Room
 from metaconsole.store.scope import EVERYTHING
 from metaconsole.web.app import create_app
 from metaconsole.web.satellites import view
+from metaconsole.web.sources import view as sources_view
 from metaconsole.web.ui import context
+from shared.pb import uplink_pb2
 from shared.protocol import PROTOCOL
 
 NOW: Final = 1_790_000_000_000
@@ -78,7 +83,42 @@ def test_what_a_satellite_does_not_tell_is_unknown_and_not_zero(app: APIFlask) -
     assert "3 frames" in page
 
 
-def render(app: APIFlask, locale: str, one: dict[str, Any]) -> str:
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en", "realtime is asked every 2\xa0min instead of 1\xa0min: the source took 31\xa0s to answer"),
+        ("es", "realtime se consulta cada 2\xa0min en lugar de cada 1\xa0min: la fuente tardó 31\xa0s en responder"),
+    ],
+)
+def test_a_plan_that_is_asked_less_often_is_shown_with_its_reason(app: APIFlask, locale: str, words: str) -> None:
+    plans = [uplink_pb2.PlanStatus(plan="realtime", interval_seconds=60, stretch=2, busy_seconds=31)]
+    plans.append(uplink_pb2.PlanStatus(plan="history", interval_seconds=300, stretch=1, busy_seconds=2))
+    source = uplink_pb2.SourceStatus(
+        source="vc", state="ok", plans=plans, calls_per_minute=12.4, bytes_per_minute=2**21, busy_per_minute=7.5,
+        budget=0.25,
+    )  # fmt: skip
+    page = render(app, locale, satellite(spoken(0)), [shown(source, 0)])
+    assert words in page
+    assert "history" not in page
+    calls = "12.4 calls" if locale == "en" else "12,4 llamadas"
+    assert f"{calls} · 2\xa0MiB · 7" in page
+    assert "(50 %)" in page
+    # A satellite of before tells none of it.
+    old = render(app, locale, satellite(spoken(-1)), [shown(source, -1)])
+    assert "realtime" not in old
+    assert "MiB" not in old.partition("<tbody>")[2]
+
+
+def shown(source: uplink_pb2.SourceStatus, minors: int) -> dict[str, Any]:
+    """Return a source as the page gets it, of a satellite of a protocol so many versions from ours."""
+    beat = uplink_pb2.Heartbeat(sources=[source])
+    values = heartbeat_values(beat, (PROTOCOL[0], PROTOCOL[1] + minors))
+    told = json.loads(json.dumps(values))["sources"][0]
+    row = SourceRow(1, 1, "vc", "home", NOW)
+    return sources_view._item(row, SourceHealth("1", "edge", NOW, told), NOW)
+
+
+def render(app: APIFlask, locale: str, one: dict[str, Any], sources: Sequence[dict[str, Any]] = ()) -> str:
     with app.test_request_context("/satellites"):
         g.principal = Principal("reader", {"read": EVERYTHING}, csrf="token", locale=locale, account_id=1)
-        return render_template("satellites/index.html", satellites=[one], sources_by={"1": []})
+        return render_template("satellites/index.html", satellites=[one], sources_by={"1": sources})
