@@ -24,7 +24,7 @@ LONG_POLL: Final = 20.0  # seconds that WaitForUpdatesEx may wait for a change
 _CALL_SECONDS: Final = 28.0  # for each read from the socket; below the 30 s that the satellite gives to a call
 _GOODBYE_SECONDS: Final = 1.0
 _FIRST_VERSION: Final = "vim.version.version11"  # 6.5, which every server in service understands
-_OLDEST: Final = (6, 5)
+OLDEST: Final = (6, 5)
 _REFUSED_SECONDS: Final = 600.0
 
 
@@ -174,16 +174,16 @@ def _digest(password: str) -> bytes:
 
 def _version_for(api: str, where: str) -> str:
     """Return the newest version of the API that both the server (which says `api`) and the library know."""
-    wanted = (*_numbers(api), 0, 0, 0, 0)[:4]
-    if wanted < _OLDEST:
+    wanted = (*numbers(api), 0, 0, 0, 0)[:4]
+    if wanted < OLDEST:
         raise SourceUnreachableError(f"vSphere at {where} speaks version {api[:40]!r}: upgrade it to 6.5 at least")
     from pyVmomi.VmomiSupport import versionIdMap
 
-    known = {_numbers(number): name for name, number in versionIdMap.items() if name.startswith("vim.version.")}
-    return str(max((numbers, name) for numbers, name in known.items() if _OLDEST <= numbers <= wanted)[1])
+    known = {numbers(number): name for name, number in versionIdMap.items() if name.startswith("vim.version.")}
+    return str(max((numbers, name) for numbers, name in known.items() if OLDEST <= numbers <= wanted)[1])
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
     """Return a dotted version as numbers; () for what is none, such as the library's internal versions."""
     parts = version.split(".")
     return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else ()
