@@ -16,11 +16,16 @@ from typing import Any, Final
 from satellite.collectors.vsphere.config import VsphereConfig
 
 ANSWER_BYTES: Final = 256 * 2**20
+_WAITING: Final = b"<maxWaitSeconds>"
+_NOT_WAITING: Final = b"<maxWaitSeconds>0<"
 
 
 @dataclass(slots=True)
 class Traffic:
-    """What a server was asked since the start; seconds from the end of a request to the head of its answer."""
+    """What a server was asked since the start; seconds from the end of a request to the head of its answer.
+
+    A call that waits for a change at the server keeps it waiting, not busy: its seconds are left out.
+    """
 
     calls: int = 0
     bytes_sent: int = 0
@@ -110,6 +115,7 @@ class _Connection(HTTPSConnection):
         super().__init__(host, port, timeout=timeout, context=context)
         self._pin, self._meter, self._among = pin, meter, among
         self._asked = 0.0
+        self._waits = False
 
     def connect(self) -> None:
         super().connect()
@@ -122,13 +128,14 @@ class _Connection(HTTPSConnection):
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         super().request(method, url, body, headers or {}, **options)
         self._meter.add(calls=1, sent=len(body) if body is not None else 0)
+        self._waits = _waits(body)
         self._asked = time.monotonic()
 
     def getresponse(self) -> HTTPResponse:
         try:
             return self._counted(super().getresponse())
         finally:
-            self._meter.add(seconds=time.monotonic() - self._asked)
+            self._meter.add(seconds=0.0 if self._waits else time.monotonic() - self._asked)
 
     def _counted(self, answer: HTTPResponse) -> HTTPResponse:
         if isinstance(answer, _Answer):
@@ -147,3 +154,9 @@ class _Connection(HTTPSConnection):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 return  # it is gone already
+
+
+def _waits(body: Any) -> bool:
+    """Tell whether a call asks the server to hold the answer back until something changes."""
+    content = body.encode() if isinstance(body, str) else body
+    return isinstance(content, bytes) and _WAITING in content and _NOT_WAITING not in content

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.vsphere import PASSWORD, USER, Size, Vsphere, simulated
+from fixtures.vsphere_client import Watch
 from fixtures.waiting import wait_for
 
 from satellite.collector import SourceDeniedError, SourceError, SourceUnreachableError
@@ -42,6 +43,22 @@ def test_it_logs_in_once_speaks_the_servers_version_and_logs_out(vcenter: Vspher
     assert counted.seconds > 0
     with pytest.raises(SessionEndedError):
         session.clock()
+
+
+def test_waiting_for_a_change_is_no_load(vcenter: Vsphere) -> None:
+    session = Session(config(vcenter), Meter(), Refused())
+    session.open()
+    watch = Watch(session.content)
+    watch.changes()
+    vcenter.knobs(delay_seconds={"*": 0.3})
+    before = session.traffic()
+    watch.changes(seconds=1)
+    waited = session.traffic()
+    assert waited.calls == before.calls + 1
+    assert waited.seconds == before.seconds
+    watch.changes()
+    assert session.traffic().seconds >= before.seconds + 0.3, "what is answered at once is"
+    session.leave()
 
 
 def test_the_certificate_is_held_to_its_authority_or_to_its_fingerprint(vcenter: Vsphere) -> None:
