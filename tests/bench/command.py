@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import gateway, ingest, query, report, storage, sweep
+from bench import gateway, ingest, query, report, storage, sweep, vsphere
 from bench.findings import Findings
 from bench.goals import GOALS
 from bench.machine import heading, machine
@@ -22,6 +22,7 @@ MEASURED: Final[Mapping[str, Callable[[Plan], Findings]]] = {
     "query": query.run,
     "readers": storage.readers,
     "storage": storage.run,
+    "vsphere": vsphere.run,
 }
 
 

@@ -18,6 +18,9 @@ class Plan:
     session_processes: int = 2  # hold the other end of the sessions
     day_cycles: int = 8_640  # a day at 10 s
     asked: int = 100  # questions of a view, in the sweeps
+    vsphere: tuple[int, int, int] = (10, 20, 1_000)  # clusters, and hosts and guests of each
+    vsphere_interval: float = 60.0  # seconds between two realtime cycles
+    vsphere_cycles: int = 2  # that are measured
 
     @property
     def sweep_seconds(self) -> float:
