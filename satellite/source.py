@@ -143,10 +143,19 @@ class SourceRunner:
         self._poke.set()
 
     def _schedule(self, item: Planned, began_ms: int, steps: int) -> None:
-        item.schedule(began_ms, self._clock.now_ms(), steps)
-        if wait := self._health.backoff(self._fastest()):
-            for plan in self._plans:
-                plan.due_ms = max(plan.due_ms, plan.slots.after(self._clock.now_ms() + round(wait * 1000) - 1000))
+        now = self._clock.now_ms()
+        item.schedule(began_ms, now, steps)
+        wait = self._health.backoff(item.plan.name, self._fastest())
+        if not wait:
+            return
+        from_ms = now + round(wait * 1000) - 1000
+        if self._open:
+            item.due_ms = max(item.due_ms, item.slots.after(from_ms))
+            return
+        for plan in self._plans:
+            plan.due_ms = max(plan.due_ms, plan.slots.after(from_ms))
+        # What failed is tried as soon as anything is, however rare it is.
+        item.due_ms = min(item.due_ms, self._plans[0].slots.after(from_ms))
 
     def _fastest(self) -> float:
         return min(item.plan.interval for item in self._plans)
@@ -193,13 +202,15 @@ class SourceRunner:
         item.coverage.saw(began_ms, item.stretch.factor)
         if frames:
             item.stored(readings.times)
-        self._health.answered(sum(block.values.count for frame in frames for block in frame.batch.blocks))
+        self._health.answered(
+            item.plan.name, sum(block.values.count for frame in frames for block in frame.batch.blocks)
+        )
 
     async def _failed(self, item: Planned, error: Exception) -> int:
         failure = failure_of(error, self.collector.kind, item.asked)
         if not isinstance(error, SourceError | TimeoutError):
             self._output.tell(failure.sentence, error)
-        reopens = self._health.failed(failure)
+        reopens = self._health.failed(item.plan.name, failure)
         if overran := isinstance(error, TimeoutError):
             item.stretch.overran()
             self._health.asked(item.plan, item.stretch)

@@ -15,7 +15,8 @@ from shared.model import GapReason
 
 _log = logging.getLogger(__name__)
 LONGEST_BACKOFF: Final = 60.0  # seconds
-_REOPEN_AFTER: Final = 3  # failures in a row
+_REOPEN_AFTER: Final = 3  # failures of a plan in a row
+_TOLD: Final = 100  # sentences of an outage that are logged
 _REASONS: Final = (
     (SourceUnreachableError, GapReason.UNREACHABLE),
     (SourceDeniedError, GapReason.DENIED),
@@ -53,8 +54,9 @@ class SourceHealth:
         self.state, self.message = "opening", ""
         self.cost = Cost()
         self._source, self._clock = source, clock
-        self._failures = 0
+        self._failures: dict[str, int] = {}  # in a row, by plan
         self._failing_since = 0
+        self._told: set[str] = set()
         self._stretched: set[str] = set()
 
     @property
@@ -62,29 +64,34 @@ class SourceHealth:
         """Whether the source is left alone on purpose."""
         return self.state == "paused"
 
-    def backoff(self, fastest: float) -> float:
-        """Return how many seconds a failing source is left alone, whose fastest plan has this interval; 0 if it works.
+    def backoff(self, plan: str, fastest: float) -> float:
+        """Return how many seconds a failing plan is left alone; 0 if it works.
 
-        It doubles with each failure in a row.
+        It begins with the interval of the source's fastest plan, and doubles with each failure in a row.
         """
-        return min(fastest * 2.0 ** min(self._failures - 1, 10), LONGEST_BACKOFF) if self._failures else 0.0
+        failures = self._failures.get(plan, 0)
+        return min(fastest * 2.0 ** min(failures - 1, 10), LONGEST_BACKOFF) if failures else 0.0
 
-    def failed(self, failure: Failure) -> bool:
+    def failed(self, plan: str, failure: Failure) -> bool:
         """Note a cycle that gave nothing; return whether the source is to be closed and opened anew."""
-        self._failures += 1
+        self._failures[plan] = self._failures.get(plan, 0) + 1
         self.cost.errors += 1
         self.cost.overruns += failure.reason is GapReason.OVERRUN
         if not self._failing_since:
             self._failing_since = self._clock.now_ms()
-        if self.message != failure.sentence:
+        if failure.sentence not in self._told and len(self._told) < _TOLD:
+            self._told.add(failure.sentence)
             _log.warning("source %s fails (%s): %s", self._source, failure.reason.value, failure.sentence)
         self.state, self.message = "failing", failure.sentence
-        return failure.reason in (GapReason.UNREACHABLE, GapReason.DENIED) or self._failures >= _REOPEN_AFTER
+        return failure.reason in (GapReason.UNREACHABLE, GapReason.DENIED) or self._failures[plan] >= _REOPEN_AFTER
 
-    def answered(self, samples: int) -> None:
-        """Note a cycle whose samples are spooled."""
+    def answered(self, plan: str, samples: int) -> None:
+        """Note a cycle whose samples are spooled; the source is well once no plan fails any more."""
         self.cost.samples += samples
         self.cost.last_success_ms = self._clock.now_ms()
+        self._failures.pop(plan, None)
+        if self._failures:
+            return
         if self._failing_since:
             seconds = (self._clock.now_ms() - self._failing_since) / 1000
             _log.info("source %s answers again after %.0f s", self._source, seconds)
@@ -111,7 +118,9 @@ class SourceHealth:
         self._begin("opening")
 
     def _begin(self, state: str, message: str = "") -> None:
-        self.state, self.message, self._failures, self._failing_since = state, message, 0, 0
+        self.state, self.message, self._failing_since = state, message, 0
+        self._failures.clear()
+        self._told.clear()
 
 
 def failure_of(error: Exception, collector: str, plan: PollPlan) -> Failure:

@@ -3,16 +3,17 @@
 import asyncio
 import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.collectors import FakeClock
+from fixtures.collectors import FakeClock, ScriptedCollector
 from fixtures.sources import REASON, Rig
 from fixtures.waiting import wait_until
 
-from satellite.collector import SourceDeniedError, SourceUnreachableError
-from shared.model import Event
+from satellite.collector import PollPlan, SourceDeniedError, SourceError, SourceUnreachableError
+from shared.model import Event, Readings
 from shared.pb import uplink_pb2
 
 
@@ -55,6 +56,59 @@ def test_an_outage_is_gaps_without_overlap_and_logged_once_each_way(rig: Rig, ca
     assert sum("answers again" in line for line in told) == 1
     assert len(gaps) == 5  # the first failure comes at its instant, when nothing is missing yet
     assert gaps[-1].to_ms - gaps[0].from_ms > 150_000  # backoff: 10, 20, 40, 60 s instead of 10 each
+
+
+class TwoPlans(ScriptedCollector):
+    """One plan tells what is known already, the other one asks."""
+
+    @property
+    def plans(self) -> Sequence[PollPlan]:
+        return [PollPlan("known", 10, 8), PollPlan("asked", 60, 30)]
+
+    async def collect(self, plan: str) -> Readings:
+        if plan == "asked":
+            await self._step("ask")
+        return await super().collect(plan)
+
+
+def test_a_plan_that_answers_does_not_hide_one_that_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    rig = Rig(tmp_path, collector=TwoPlans)
+    told: list[tuple[str, str, int]] = []
+
+    def script(what: str) -> None:
+        if what == "ask":
+            status = rig.runner.status()
+            told.append((status.state, status.message, rig.collector.log.count("open")))
+            if 2 <= len(told) <= 5:
+                raise SourceError("the answer can't be read")
+
+    rig.collector.script = script
+    rig.drive(lambda: len(told) >= 7)
+    assert told[1][0] == "ok"
+    assert {state for state, _, _ in told[2:6]} == {"failing"}
+    assert {message for _, message, _ in told[2:6]} == {"the answer can't be read"}
+    assert told[6][:2] == ("ok", "")
+    assert [opened for _, _, opened in told[:7]] == [1, 1, 1, 1, 2, 3, 3], "anew after three failures in a row"
+    assert sum("fails (error)" in record.message for record in caplog.records) == 1
+    assert sum("answers again" in record.message for record in caplog.records) == 1
+
+
+def test_a_rare_plan_that_found_the_source_gone_is_asked_again_soon(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, collector=TwoPlans)
+    asked: list[int] = []
+
+    def script(what: str) -> None:
+        if what == "ask":
+            asked.append(rig.clock.time_ms)
+            if len(asked) == 2:
+                raise SourceUnreachableError("the session was ended")
+
+    rig.collector.script = script
+    rig.drive(lambda: len(asked) >= 4)
+    assert asked[2] - asked[1] <= 20_000
+    assert asked[3] - asked[2] >= 40_000, "and then at its instants"
+    assert rig.runner.status().state == "ok"
 
 
 @pytest.mark.parametrize(
