@@ -17,7 +17,7 @@ from satellite.collectors.vsphere.library import clean, reference
 from satellite.collectors.vsphere.objects import Estate, Picture, Tags
 from satellite.collectors.vsphere.session import LONG_POLL, Session
 from satellite.collectors.vsphere.watch import Watch, WatchLostError
-from shared.model import Resource
+from shared.model import Resource, ResourceKey
 
 _ALARMS_EVERY: Final = 60.0  # seconds; the vendor does not promise to tell of their changes
 _REST: Final = 9  # times as long as an update took it rests, so that updates take a tenth of the time
@@ -56,6 +56,10 @@ class Following:
             sentence = f"what changes at vSphere at {self.session.where} can't be followed any more"
             raise SourceUnreachableError(f"{sentence}: {self._lost}" if self._lost else sentence) from self._lost
         return self._picture
+
+    def key_of(self, ref: str) -> ResourceKey | None:
+        """Return the resource that an object is ("VirtualMachine:vm-42"), as far as it is known. From any thread."""
+        return self._picture.keys.get(ref) if self._picture is not None else None
 
     async def begin(self) -> None:
         """Read everything. Raises SourceError."""

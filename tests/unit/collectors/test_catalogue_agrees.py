@@ -13,9 +13,12 @@ from satellite.collectors.host import HostCollector
 from satellite.collectors.host.config import HostConfig
 from satellite.collectors.libvirt.metrics import GuestMetrics, HostMetrics, add_storage
 from satellite.collectors.libvirt.storage import Network, Pool
+from satellite.collectors.vsphere.described import Measured
+from satellite.collectors.vsphere.objects import Picture
+from satellite.collectors.vsphere.state import States
 from satellite.testing import LocalContext, check_readings
 from shared.catalogue import catalogue
-from shared.model import Kind, Readings, ResourceKey, State
+from shared.model import Inventory, Kind, Readings, Resource, ResourceKey, State
 
 
 def host(monkeypatch: pytest.MonkeyPatch) -> Readings:
@@ -56,10 +59,25 @@ def vsphere() -> Readings:
     return readings
 
 
+def inventoried() -> Readings:
+    """Return what the inventory of vSphere tells of one object of each kind."""
+    machine = Measured(logical_cpus=4, physical_cpus=2, memory=2**30)
+    guest_too = Measured(logical_cpus=4, memory=2**30, snapshots=1, oldest_snapshot_ms=1)
+    kinds = (Kind.SERVICE, Kind.CLUSTER, Kind.POOL, Kind.DATASTORE, Kind.NETWORK, Kind.HOST, Kind.GUEST)
+    resources = [Resource(ResourceKey(kind, "one"), "one") for kind in kinds]
+    picture = Picture(
+        Inventory(resources),
+        measured=[(each, guest_too if each.key.kind is Kind.GUEST else machine) for each in resources],
+    )
+    readings = States().readings(picture, 1_700_000_000_000)
+    check_readings(readings, {resource.key for resource in resources})
+    return readings
+
+
 def test_every_metric_resource_kind_and_attribute_is_emitted_and_none_else(monkeypatch: pytest.MonkeyPatch) -> None:
     series = [
         key
-        for each in (host(monkeypatch), hypervisor(), vsphere())
+        for each in (host(monkeypatch), hypervisor(), vsphere(), inventoried())
         for block in each.blocks
         for key in block.layout.series
     ]
