@@ -28,6 +28,7 @@ from shared.pb import uplink_pb2
 
 _log = logging.getLogger(__name__)
 BATCH_BYTES: Final = MESSAGE_BYTES - 512 * 1024
+_AT_ONCE: Final = 10_000  # definitions: as messages they take ten times the memory that they need in the end
 _KNOWN_PROBLEMS: Final = 1000  # of which each is logged once
 _FLOAT: Final = np.dtype(np.float64)
 _WHOLE: Final = np.dtype(np.int64)
@@ -120,10 +121,11 @@ class Series:
             for key in layout.series if layout not in state.layouts else ():
                 if key not in state.ids and key not in fresh:
                     fresh[key] = next_id + len(fresh)
-        if fresh:
-            definitions = [encoding.series_definition(source, series_id, key) for key, series_id in fresh.items()]
-            await self._spool.define(definitions)
-            state.ids |= fresh
+        items = list(fresh.items())
+        for start in range(0, len(items), _AT_ONCE):
+            part = items[start : start + _AT_ONCE]
+            await self._spool.define([encoding.series_definition(source, number, key) for key, number in part])
+            state.ids.update(part)
         for layout in layouts:
             self._remember(state, layout)
 

@@ -3,6 +3,7 @@
 The one promise: only what changed, or what it changes elsewhere, is made anew; a picture that was handed out stays.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -140,7 +141,8 @@ class Estate:
             if value is None:
                 facts.values.pop(path, None)
             else:
-                facts.values[path] = value
+                # The vendor's library makes a new name each time, of a type of its own: they took more than the values.
+                facts.values[sys.intern(str(path))] = value
         self._changed.add(change.ref)
 
     def _take_alarms(self) -> None:
