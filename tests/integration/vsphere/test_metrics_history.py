@@ -11,13 +11,13 @@ from fixtures.vsphere import Size, Vsphere, simulated
 from fixtures.vsphere_client import name_of, session, succeeded, view
 from fixtures.vsphere_statistics import (
     KINDS,
+    Vendor,
     call,
     managed,
     opened,
     samples_of,
     target,
     targets_of,
-    vendors_values,
 )
 from pyVmomi import vim
 
@@ -100,9 +100,10 @@ def test_each_value_is_what_the_server_says_in_base_units(ours: Session, plain: 
     assert len(times) == 3
     found = {name: value for name, value in samples_of(readings).items() if name[1] not in SIZES}
     wanted = {}
+    vendor = Vendor(plain)
     for each in targets:
         table = TABLES[each.type]
-        values = vendors_values(plain, managed(plain, each), table, times, 300, instance="")
+        values = vendor.values(each, table, times, 300, instance="")
         for (name, instance, moment), value in values.items():
             assert not instance
             wanted[each.id, *table[name], moment] = value

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from fixtures.vsphere import Vsphere
 from fixtures.vsphere_client import session, succeeded, view
-from fixtures.vsphere_statistics import Samples, call, managed, opened, samples_of, targets_of, vendors_values
+from fixtures.vsphere_statistics import Samples, Vendor, call, opened, samples_of, targets_of
 from pyVmomi import vim
 
 from satellite.collector import SourceError
@@ -92,10 +92,10 @@ def collect(realtime: Realtime, ours: Session, targets: Sequence[Target]) -> Rea
     return readings
 
 
-def expected(content: Any, target: Target, times: Sequence[int]) -> Samples:
+def expected(vendor: Vendor, target: Target, times: Sequence[int]) -> Samples:
     table = GUEST if target.type == "VirtualMachine" else HOST
     found = {}
-    values = vendors_values(content, managed(content, target), table, times, INTERVAL, target.cpus)
+    values = vendor.values(target, table, times, INTERVAL)
     for (name, instance, moment), value in values.items():
         metric, attributes, device = table[name]
         if not instance or device:
@@ -111,8 +111,9 @@ def test_each_value_is_what_the_server_says_in_base_units(ours: Session, plain: 
     assert all(block.instants is None for block in readings.blocks)  # what is complete is a matrix
     found = samples_of(readings)
     wanted: dict[Any, float] = {}
+    vendor = Vendor(plain)
     for target in targets:
-        wanted |= expected(plain, target, readings.times.tolist())
+        wanted |= expected(vendor, target, readings.times.tolist())
     assert found.keys() == wanted.keys()
     assert all(found[name] == pytest.approx(value, rel=1e-12) for name, value in wanted.items())
     metrics = {name[1] for name in found}
