@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyVmomi import vim
 
-from satellite.collectors.vsphere.counters import Counters, keys
+from satellite.collectors.vsphere import counters as counters_module
+from satellite.collectors.vsphere.counters import TABLE, Counters, keys
 from satellite.collectors.vsphere.samples import Found, numbers, parse
 
 WHOLE = st.integers(-(2**70), 2**70).map(str)
@@ -113,3 +115,10 @@ def test_a_counter_that_the_server_lacks_or_has_in_another_unit_is_not_asked() -
     assert asked() == []
     assert asked(info(3, "cpu.usage.average", "percent"), info(4, "no.such.latest", "watt")) == [3]
     assert asked(info(3, "cpu.usage.average", "number"), info(5, "mem.usage.average", "percent")) == [5]
+
+
+def test_the_documentation_names_every_metric_and_counter() -> None:
+    text = Path(counters_module.__file__).with_name("METRICS.md").read_text(encoding="utf-8")
+    for row in TABLE:
+        assert f"`{row.metric}`" in text
+        assert row.name in text
