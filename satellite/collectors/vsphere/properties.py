@@ -20,19 +20,21 @@ _REPEATS: Final = 16
 async def read_properties(
     call: Call, session: Session, targets: Sequence[Target], paths: Sequence[str], measure: Measure[T]
 ) -> list[tuple[Target, T]]:
-    """Return what is measured of each target; all are of one type. Raises SourceError."""
+    """Return what is measured of each target; all are of one type. Raises SourceError, as Query.ask."""
     found: list[tuple[Target, T]] = []
     repeats = _REPEATS
+    failed: BrokenError | None = None
     parts = [list(targets[start : start + _PAGE]) for start in range(0, len(targets), _PAGE)]
     while parts:
         part = parts.pop()
         try:
             found += await _pages(call, session, part, paths, measure)
         except BrokenError as error:
+            failed = failed if error.entity else error
+            parts += around(part, error.entity) if repeats > 0 else []
             repeats -= 1
-            if repeats < 0:
-                raise
-            parts += around(part, error.entity)
+    if failed is not None and not found:
+        raise failed
     return found
 
 

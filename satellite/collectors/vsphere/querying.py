@@ -68,24 +68,28 @@ class Query:
     ) -> list[Found]:
         """Return the samples after `since` of each target (by its id) and up to `end` (UTC milliseconds).
 
-        The limit is lowered where the server finds it too high. Raises SourceError.
+        The limit is lowered where the server finds it too high. Raises SourceError; for what is broken only where there
+        is nothing else.
         """
         found: list[Found] = []
-        repeats = _REPEATS
-        parts = self._parts(targets, limit)
+        parts, repeats = self._parts(targets, limit), _REPEATS
+        failed: BrokenError | None = None
         while parts:
             part = parts.pop()
             try:
                 found += await call(self._ask, part, since, end)
-            except (BrokenError, TooManyError) as error:
+            except BrokenError as error:
+                # Of too many broken ones the rest is left out: it is asked again with the next cycle.
+                failed = failed if error.entity else error
+                parts += around(part, error.entity) if repeats > 0 else []
                 repeats -= 1
-                if repeats < 0 or (isinstance(error, TooManyError) and len(part) == 1):
+            except TooManyError:
+                if len(part) == 1:
                     raise
-                if isinstance(error, BrokenError):
-                    parts += around(part, error.entity)
-                else:
-                    limit.lower(len(part), len(self._counters.asked(part[0].type)))
-                    parts = self._parts([target for some in (*parts, part) for target in some], limit)
+                limit.lower(len(part), len(self._counters.asked(part[0].type)))
+                parts = self._parts([target for some in (*parts, part) for target in some], limit)
+        if failed is not None and not found:
+            raise failed
         return found
 
     def _parts(self, targets: Sequence[Target], limit: Limit) -> list[list[Target]]:

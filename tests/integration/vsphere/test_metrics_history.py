@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from fixtures.vsphere import Size, Vsphere, simulated
-from fixtures.vsphere_client import name_of, session, succeeded, view
+from fixtures.vsphere_client import name_of, session, view
 from fixtures.vsphere_statistics import (
     KINDS,
     Vendor,
@@ -23,6 +23,7 @@ from pyVmomi import vim
 
 from satellite.collector import SourceError
 from satellite.collectors.vsphere.history import History
+from satellite.collectors.vsphere.realtime import Realtime
 from satellite.collectors.vsphere.session import Session
 from satellite.collectors.vsphere.targets import Target
 from satellite.testing import check_readings
@@ -234,9 +235,11 @@ def test_a_standalone_host_has_sizes_and_whatever_else_it_keeps() -> None:
         opened(server) as ours,
         session(server) as instance,
     ):
+        running = targets_of(instance.content, "HostSystem", "VirtualMachine")
+        live = asyncio.run(Realtime().collect(call, ours, running))
+        assert {name[0] for name in samples_of(live)} == {each.id for each in running}
         history, targets = History(), whole(instance.content)
         found = samples_of(collect(history, ours, targets))
         assert {each.type for each in targets} == {"ResourcePool", "Datastore"}
         assert {name[1] for name in found} >= SIZES
         assert not samples_of(collect(history, ours, targets)).keys() & found.keys()
-        succeeded(view(instance.content, vim.VirtualMachine).view[0].PowerOff())
