@@ -1,6 +1,7 @@
 """Series: ids, checks, and answers cut by resource; what comes out decodes to what went in."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from satellite import series as series_module
 from satellite.collector import PollPlan
 from satellite.series import Series
 from satellite.spool import Spool
+from satellite.spool_errors import SpoolFullError
 from shared.batches import decode_block, decode_times
 from shared.columns import I64, decode_i64
 from shared.model import Kind, Layout, ReadingBlock, Readings, ResourceKey, SeriesKey
-from shared.pb import uplink_pb2
+from shared.pb import telemetry_pb2, uplink_pb2
 
 PLAN = PollPlan("fast", 10, 8)
 NOW = 1_700_000_000_000
@@ -70,6 +72,27 @@ def test_ids_are_dense_from_one_and_stay_with_their_series(spool: Spool) -> None
     ]
     assert defined[0].attributes == {"device": "0"}
     assert len(defined) == 6
+
+
+def test_many_series_are_defined_a_part_at_a_time(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series_module, "_AT_ONCE", 2)
+    series = Series(spool, {"a"})
+    many = readings(ReadingBlock(layout("a", *range(5)), np.arange(5.0)))
+    define, sizes = spool.define, []
+
+    async def counted(definitions: Sequence[telemetry_pb2.SeriesDefinition]) -> None:
+        sizes.append(len(definitions))
+        if len(sizes) == 2:
+            raise SpoolFullError("no room")
+        await define(definitions)
+
+    monkeypatch.setattr(spool, "define", counted)
+    with pytest.raises(SpoolFullError):
+        frames(series, many)
+    assert spool.current.definitions.through == 2  # what is on the disk is known, and goes on from there
+    assert [(i, v) for i, _, v in samples(frames(series, many))] == [(number + 1, float(number)) for number in range(5)]
+    assert sizes == [2, 2, 2, 1]
+    assert len([item for message in spool.current.definitions.read(0) for item in message.definitions]) == 5
 
 
 def test_a_bad_block_is_left_out_and_the_rest_goes_on(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
