@@ -22,6 +22,7 @@ from satellite.source_health import PAUSED, Failure, SourceHealth, failure_of
 from satellite.source_inventory import SourceInventory
 from satellite.source_load import SourceLoad
 from satellite.source_output import Put, SourceOutput
+from satellite.spool_errors import SpoolFullError
 from satellite.threads import SourceThreads, within
 from shared.model import GapReason, Readings
 from shared.pb import uplink_pb2
@@ -177,7 +178,11 @@ class SourceRunner:
         self._took(start)
         item.took(self._load.now().seconds - before.seconds, self.collector.budget, self._plans)
         self._health.asked(item.plan, item.stretch)
-        frames = await self._series.frames(self.name, item.asked, readings, began.monotonic_ns)
+        try:
+            frames = await self._series.frames(self.name, item.asked, readings, began.monotonic_ns)
+        except SpoolFullError as error:  # for new series
+            self._no_room(item, error)
+            return item.stretch.factor
         moment = await self._clock_set.moment(began, readings)
         offset = self._source_clock.offset() if readings.by_source_clock else None
         for frame in frames:
@@ -197,7 +202,7 @@ class SourceRunner:
         self._health.cost.overruns += sum(gap.reason is GapReason.OVERRUN for gap in gaps)
         # The gap first: were it lost to a crash, nothing would tell the next run that it is missing.
         if not await self._output.put(*self._output.gaps(gaps), *frames):
-            item.coverage.blame(GapReason.DROPPED, "the spool's disk was full")
+            self._no_room(item)
             return
         item.coverage.saw(began_ms, item.stretch.factor)
         if frames:
@@ -205,6 +210,11 @@ class SourceRunner:
         self._health.answered(
             item.plan.name, sum(block.values.count for frame in frames for block in frame.batch.blocks)
         )
+
+    def _no_room(self, item: Planned, error: SpoolFullError | None = None) -> None:
+        item.coverage.blame(GapReason.DROPPED, "the spool's disk was full")
+        if error is not None:
+            self._output.tell(str(error))
 
     async def _failed(self, item: Planned, error: Exception) -> int:
         failure = failure_of(error, self.collector.kind, item.asked)

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.collectors import FakeClock, ScriptedCollector
+from fixtures.collectors import METRIC, FakeClock, ScriptedCollector
 from fixtures.sources import REASON, Rig
 from fixtures.waiting import wait_until
 
 from satellite.collector import PollPlan, SourceDeniedError, SourceError, SourceUnreachableError
-from shared.model import Event, Readings
-from shared.pb import uplink_pb2
+from satellite.spool_errors import SpoolFullError
+from shared.model import Event, Kind, Layout, Readings, ResourceKey, SeriesKey
+from shared.pb import telemetry_pb2, uplink_pb2
 
 
 @pytest.fixture
@@ -198,6 +199,26 @@ def test_a_full_disk_is_a_gap_once_there_is_room(rig: Rig) -> None:
     (gap,) = rig.gaps
     assert REASON.Name(gap.reason) == "GAP_REASON_DROPPED"
     assert gap.to_ms - gap.from_ms > 10_000
+
+
+def test_a_disk_that_is_full_for_new_series_is_a_gap_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    define, asked = rig.spool.define, []
+
+    async def full_once(definitions: Sequence[telemetry_pb2.SeriesDefinition]) -> None:
+        asked.append(len(definitions))
+        if len(asked) == 2:
+            raise SpoolFullError("there is no room")
+        await define(definitions)
+
+    def grow(what: str) -> None:
+        if what == "collect" and rig.collector.log.count("collect") == 2:
+            rig.collector.layout = Layout(METRIC, (SeriesKey(ResourceKey(Kind.HOST, "h2"), METRIC),))
+
+    monkeypatch.setattr(rig.spool, "define", full_once)
+    rig.collector.script = grow
+    rig.drive(lambda: len(rig.batches) >= 2)
+    assert asked == [1, 1, 1]
+    assert [REASON.Name(gap.reason) for gap in rig.gaps] == ["GAP_REASON_DROPPED"]
 
 
 def test_inventory_is_full_first_then_deltas_and_full_when_asked(rig: Rig) -> None:
