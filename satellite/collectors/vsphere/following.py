@@ -21,7 +21,7 @@ from shared.model import Resource, ResourceKey
 
 _ALARMS_EVERY: Final = 60.0  # seconds; the vendor does not promise to tell of their changes
 _REST: Final = 9  # times as long as an update took it rests, so that updates take a tenth of the time
-_REST_LEAST: Final = 1.0
+_REST_LEAST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Following:
 
     async def refresh(self) -> Picture:
         """Return how everything is now: asked at once, unless changes are waited for anyhow. Raises SourceError."""
-        if not self._turn.locked():
+        if self._lost is None and not self._turn.locked():
             async with self._alone():
                 await self._update(0)
         return self.picture

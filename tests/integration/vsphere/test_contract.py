@@ -3,17 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from fixtures.vsphere import USER, Size, Vsphere, simulated
+from fixtures.vsphere import Size, Vsphere, simulated
+from fixtures.vsphere_following import collector
 
 from satellite.collectors.vsphere import VsphereCollector
-from satellite.collectors.vsphere.config import VsphereConfig
-from satellite.testing import CollectorContract, LocalContext
-
-
-def collector(server: Vsphere, **changed: object) -> VsphereCollector:
-    usual = {"host": "127.0.0.1", "port": server.port, "user": USER, "ca_file": str(server.ca_file)}
-    secret = {"password_file": str(server.folder / "password")}
-    return VsphereCollector(VsphereConfig.model_validate(usual | secret | changed), LocalContext())
+from satellite.testing import CollectorContract
 
 
 @pytest.fixture(scope="module")
