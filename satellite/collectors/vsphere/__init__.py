@@ -26,6 +26,7 @@ from satellite.collectors.vsphere.connection import Meter
 from satellite.collectors.vsphere.events import EventReader
 from satellite.collectors.vsphere.following import Following
 from satellite.collectors.vsphere.history import History
+from satellite.collectors.vsphere.picture import Identities
 from satellite.collectors.vsphere.privileges import ACTING, READING
 from satellite.collectors.vsphere.readiness import readiness
 from satellite.collectors.vsphere.realtime import Realtime
@@ -64,6 +65,7 @@ class VsphereCollector(Collector):
         self._tags = TagReader(config)
         self._actions = Actions(context, lambda: self._followed().session, self._reference)
         self._following: Following | None = None
+        self._identities: Identities = {}
 
     @property
     def plans(self) -> Sequence[PollPlan]:
@@ -80,7 +82,7 @@ class VsphereCollector(Collector):
         """Log in and read everything that the server holds. Raises SourceError."""
         await self.close()
         session = Session(self.config, self._meter, self._refused)
-        self._following = following = Following(session, self.context, self.config.host)
+        self._following = following = Following(session, self.context, self.config.host, self._identities)
         try:
             await self.context.call(session.open)
             await following.begin()
@@ -152,6 +154,7 @@ class VsphereCollector(Collector):
         following, self._following = self._following, None
         if following is None:
             return
+        self._identities = following.identities
         try:
             async with asyncio.timeout(_GOODBYE):
                 await self.context.call(following.session.leave)

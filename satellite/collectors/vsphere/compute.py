@@ -52,13 +52,11 @@ def cluster(facts: Facts, hosts: Sequence[State]) -> Described:
 
 def pool(facts: Facts) -> Described:
     """Return a resource pool or a vApp."""
-    megahertz, memory = facts.whole("config.cpuAllocation.limit"), facts.whole("config.memoryAllocation.limit")
-    reserved, held = facts.whole("config.cpuAllocation.reservation"), facts.whole("config.memoryAllocation.reservation")
     attributes: dict[str, AttributeValue | None] = {
-        "pool.cpu.limit": None if megahertz is None else megahertz * 10**6,
-        "pool.cpu.reserved": None if not reserved else reserved * 10**6,
-        "pool.memory.limit": None if memory is None else memory * 2**20,
-        "pool.memory.reserved": None if not held else held * 2**20,
+        "pool.cpu.limit": facts.whole("config.cpuAllocation.limit", 10**6),
+        "pool.cpu.reserved": facts.whole("config.cpuAllocation.reservation", 10**6) or None,
+        "pool.memory.limit": facts.whole("config.memoryAllocation.limit", 2**20),
+        "pool.memory.reserved": facts.whole("config.memoryAllocation.reservation", 2**20) or None,
     }
     edges = member_of(facts, "parent", "parentFolder")
     return Described(State.UP, "", kept(attributes), (), edges)

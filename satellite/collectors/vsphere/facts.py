@@ -12,9 +12,10 @@ from satellite.collectors.vsphere.library import clean, reference
 
 Convert: TypeAlias = Callable[[Any], object]
 
-MANY: Final = 1000  # of a list; what comes after is left out
+MANY: Final = 10_000  # of a list; what comes after is left out
 LONG: Final = 1000  # characters of a text that was put together
 _WHOLE: Final = range(-(2**63), 2**63)
+_LAST: Final = 253_402_300_799  # seconds; the end of the calendar
 _ESCAPES: Final = (("%2f", "/"), ("%2F", "/"), ("%5c", "\\"), ("%5C", "\\"), ("%25", "%"))
 
 
@@ -39,10 +40,10 @@ class Facts:
         value = self.values.get(path)
         return value if isinstance(value, str) else ""
 
-    def whole(self, path: str) -> int | None:
-        """Return a whole number that is not negative."""
+    def whole(self, path: str, unit: int = 1) -> int | None:
+        """Return a whole number that is not negative, times its unit; none above 64 bits."""
         value = self.values.get(path)
-        return value if type(value) is int and value >= 0 else None
+        return value * unit if type(value) is int and 0 <= value * unit in _WHOLE else None
 
     def flag(self, path: str) -> bool:
         """Return whether it is said to be so."""
@@ -115,4 +116,4 @@ def joined(parts: Sequence[str]) -> str:
 
 def when(milliseconds: int) -> str:
     """Return a time in words: UTC, to the minute."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(min(milliseconds // 1000, _LAST), UTC).strftime("%Y-%m-%d %H:%M")

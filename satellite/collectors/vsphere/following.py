@@ -14,7 +14,8 @@ from typing import Any, Final
 from satellite.collector import Context, SourceError, SourceUnreachableError
 from satellite.collectors.vsphere.inventory import server
 from satellite.collectors.vsphere.library import clean, reference
-from satellite.collectors.vsphere.objects import Estate, Picture, Tags
+from satellite.collectors.vsphere.objects import Estate
+from satellite.collectors.vsphere.picture import Identities, Picture, Tags
 from satellite.collectors.vsphere.session import LONG_POLL, Session
 from satellite.collectors.vsphere.watch import Watch, WatchLostError
 from shared.model import Resource, ResourceKey
@@ -36,13 +37,14 @@ class _Step:
 class Following:
     """Made for one session that is open, and given up with it."""
 
-    def __init__(self, session: Session, context: Context, name: str) -> None:
-        """Prepare to follow; name is what the server is called."""
+    def __init__(self, session: Session, context: Context, name: str, identities: Identities) -> None:
+        """Prepare to follow; name is what the server is called, identities what an earlier conversation was told."""
         self.session = session
         self.tags: Tags | None = None  # taken over with the next answer
+        self.identities = identities
         self._context, self._name = context, name
         self._watch = Watch(session)
-        self._estate = Estate("", None)
+        self._estate = Estate("", None, identities)
         self._picture: Picture | None = None
         self._turn = asyncio.Lock()
         self._closed = asyncio.Event()
@@ -119,7 +121,7 @@ class Following:
                 step, begun = _Step(None, True, 0.0), True
             busy += step.busy
             if step.picture is not None:
-                self._picture = step.picture
+                self._picture, self.identities = step.picture, step.picture.identities
             if not step.more:
                 return busy
             seconds, tags = 0, None
@@ -137,7 +139,8 @@ class Following:
         content = self.session.content
         with self.session.errors():
             root = reference(content.rootFolder)
-            self._estate = Estate(root, _server(content, self._name) if self.session.vcenter else None)
+            itself = _server(content, self._name) if self.session.vcenter else None
+            self._estate = Estate(root, itself, self.identities)
         self._watch.begin()
 
     def _advance(self, seconds: float, tags: Tags | None) -> _Step:

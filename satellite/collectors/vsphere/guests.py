@@ -61,8 +61,7 @@ def _state(facts: Facts) -> tuple[State, str]:
 
 
 def _attributes(facts: Facts) -> dict[str, AttributeValue]:
-    memory, limit = facts.whole("config.hardware.memoryMB"), facts.whole("config.memoryAllocation.limit")
-    megahertz, started = facts.whole("config.cpuAllocation.limit"), facts.whole("runtime.bootTime")
+    started = facts.whole("runtime.bootTime")
     attributes: dict[str, AttributeValue | None] = {
         "guest.template": True if facts.flag("config.template") else None,
         "guest.os": facts.text("guest.guestFullName") or facts.text("config.guestFullName"),
@@ -71,9 +70,9 @@ def _attributes(facts: Facts) -> dict[str, AttributeValue]:
         "guest.addresses": joined(facts.listed("guest.net")),
         "guest.cpu.count": facts.whole("config.hardware.numCPU"),
         "guest.cpu.cores_per_socket": facts.whole("config.hardware.numCoresPerSocket"),
-        "guest.cpu.limit": None if megahertz is None else megahertz * 10**6,
-        "guest.memory.size": None if memory is None else memory * 2**20,
-        "guest.memory.limit": None if limit is None else limit * 2**20,
+        "guest.cpu.limit": facts.whole("config.cpuAllocation.limit", 10**6),
+        "guest.memory.size": facts.whole("config.hardware.memoryMB", 2**20),
+        "guest.memory.limit": facts.whole("config.memoryAllocation.limit", 2**20),
         "guest.machine": facts.text("config.version"),
         "guest.path": facts.text("config.files.vmPathName"),
         "guest.notes": facts.text("config.annotation"),
@@ -98,11 +97,11 @@ def _attributes(facts: Facts) -> dict[str, AttributeValue]:
 
 
 def _measured(facts: Facts) -> Measured:
-    memory, found = facts.whole("config.hardware.memoryMB"), facts.values.get("snapshot")
+    memory, found = facts.whole("config.hardware.memoryMB", 2**20), facts.values.get("snapshot")
     had = found if isinstance(found, Snapshots) else Snapshots(0, 0, "")
     return Measured(
         logical_cpus=facts.whole("config.hardware.numCPU"),
-        memory=None if memory is None else memory * 2**20,
+        memory=memory,
         snapshots=had.count if memory is not None else None,  # of a guest without configuration nothing is known
         oldest_snapshot_ms=had.oldest_ms,
     )

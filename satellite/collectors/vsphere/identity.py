@@ -5,7 +5,7 @@ registered anew; and no two objects of a source have the same one.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -30,7 +30,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "VmwareDistributedVirtualSwitch": Kind.NETWORK,
     }
 )
-_UUIDS: Final = {
+UUIDS: Final[Mapping[str, Sequence[str]]] = {
     "VirtualMachine": ("config.instanceUuid", "config.uuid"),
     "HostSystem": ("hardware.systemInfo.uuid",),
 }
@@ -107,7 +107,7 @@ def _wanted(facts: Facts) -> ResourceKey | None:
     kind = KINDS.get(facts.type)
     if kind is None:
         return None
-    found = (uuid(facts.text(path)) for path in _UUIDS.get(facts.type, ()))
+    found = (uuid(facts.text(path)) for path in UUIDS.get(facts.type, ()))
     return ResourceKey(kind, next(filter(None, found), "") or facts.id)
 
 

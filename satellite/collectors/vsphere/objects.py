@@ -5,20 +5,19 @@ The one promise: only what changed, or what it changes elsewhere, is made anew; 
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from satellite.collectors.vsphere import compute, guests
 from satellite.collectors.vsphere.alarms import Alarm, by_entity
 from satellite.collectors.vsphere.described import Described, Measured
 from satellite.collectors.vsphere.facts import Facts
-from satellite.collectors.vsphere.identity import Keys
+from satellite.collectors.vsphere.identity import UUIDS, Keys
 from satellite.collectors.vsphere.inventory import Surroundings, describe, relations, resource
 from satellite.collectors.vsphere.paths import FIELDS, ROOT
+from satellite.collectors.vsphere.picture import Change, Identities, Picture, Tags
 from satellite.collectors.vsphere.targets import Target
 from shared.model import Inventory, Relation, Resource, ResourceKey
 
-Tags = Mapping[str, Sequence[tuple[str, str]]]  # by reference: categories and tags
 _WITH_STATISTICS: Final = frozenset(
     {"VirtualMachine", "HostSystem", "ClusterComputeResource", "Datastore", "ResourcePool", "VirtualApp"}
 )
@@ -27,44 +26,18 @@ _CLUSTER: Final = "ClusterComputeResource:"
 _ALONE: Final = "ComputeResource:"  # of a host in no cluster; it is no resource itself
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What happened to an object: it left, or some of its properties have other values, None for none any more."""
-
-    type: str
-    id: str
-    values: Mapping[str, object]
-    entered: bool = False
-    left: bool = False
-
-    @property
-    def ref(self) -> str:
-        """How other objects name it."""
-        return f"{self.type}:{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Everything at one moment: for the inventory, for the metrics, and for whoever looks for an object.
-
-    targets: what has statistics now; snapshots: the guests that have any, running or not; keys: by reference.
-    """
-
-    inventory: Inventory
-    targets: Sequence[Target] = ()
-    snapshots: Sequence[Target] = ()
-    measured: Sequence[tuple[Resource, Measured | None]] = ()
-    keys: Mapping[str, ResourceKey] = field(default_factory=dict)
-
-
 class Estate:
     """The objects of one server. Belongs to whoever updates it; a Picture of it may be looked at by all."""
 
-    def __init__(self, root: str, server: Resource | None) -> None:
-        """Begin with nothing; root is the reference of the root folder, which a vCenter itself stands for."""
+    def __init__(self, root: str, server: Resource | None, identities: Identities) -> None:
+        """Begin with nothing but what was told of identities before.
+
+        root is the reference of the root folder, for which a vCenter itself stands.
+        """
         self.alarm_names: dict[str, str] = {}
         self.stale = True  # something was taken of which there is no picture yet
         self._root, self._server = root, server
+        self._identities = dict(identities)
         self._facts: dict[str, Facts] = {}
         self._keys = Keys()
         self._described: dict[str, Described] = {}
@@ -92,6 +65,7 @@ class Estate:
             self.stale = True
             if change.left:
                 self._facts.pop(change.ref, None)
+                self._identities.pop(change.ref, None)
                 self._changed.discard(change.ref)
                 self._gone.add(change.ref)
             else:
@@ -143,7 +117,18 @@ class Estate:
             else:
                 # The vendor's library makes a new name each time, of a type of its own: they took more than the values.
                 facts.values[sys.intern(str(path))] = value
+        self._remember(facts)
         self._changed.add(change.ref)
+
+    def _remember(self, facts: Facts) -> None:
+        """Hold on to the UUIDs of what the server can't reach at the moment: it is who it was."""
+        paths = UUIDS.get(facts.type, ())
+        before = self._identities.get(facts.ref, {})
+        told = {path: found for path in paths if (found := facts.text(path) or before.get(path, ""))}
+        if told:
+            facts.values |= told
+            if told != before:
+                self._identities[facts.ref] = told
 
     def _take_alarms(self) -> None:
         texts = by_entity(self._alarms, self.alarm_names)
@@ -212,8 +197,9 @@ class Estate:
             measured.append((server, None))
             keys[self._root] = server.key
         edges = [relation for some in self._relations.values() for relation in some]
+        identities = {ref: told for ref, told in self._identities.items() if ref in self._facts}
         targets, snapshots = list(self._targets.values()), list(self._with_snapshots.values())
-        return Picture(Inventory(resources, edges), targets, snapshots, measured, keys)
+        return Picture(Inventory(resources, edges), targets, snapshots, measured, keys, identities)
 
 
 def _is_cluster(ref: str) -> bool:

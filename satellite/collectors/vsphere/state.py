@@ -11,7 +11,7 @@ import numpy as np
 
 from satellite.blocks import Blocks
 from satellite.collectors.vsphere.described import Measured
-from satellite.collectors.vsphere.objects import Picture
+from satellite.collectors.vsphere.picture import Picture
 from shared.catalogue import state_code
 from shared.columns import I64
 from shared.model import Kind, Readings, ResourceKey, SeriesKey

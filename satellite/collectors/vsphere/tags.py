@@ -15,7 +15,7 @@ from urllib.parse import quote
 from satellite.collector import SourceError
 from satellite.collectors.vsphere.config import VsphereConfig
 from satellite.collectors.vsphere.library import clean
-from satellite.collectors.vsphere.objects import Tags
+from satellite.collectors.vsphere.picture import Tags
 from satellite.collectors.vsphere.session import Session
 from satellite.secret import read_secret
 

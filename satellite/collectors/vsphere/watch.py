@@ -6,29 +6,25 @@ The one promise: everything is read once, in pages; after that nothing travels b
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from satellite.collector import SourceError
+from satellite.collectors.vsphere.asking import PAGE, UNREADABLE, Asking
 from satellite.collectors.vsphere.facts import Convert
 from satellite.collectors.vsphere.library import clean, library, object_id, reference
-from satellite.collectors.vsphere.objects import Change
-from satellite.collectors.vsphere.paths import SINGLE, WATCHED
+from satellite.collectors.vsphere.paths import ROOT, SINGLE, WATCHED
+from satellite.collectors.vsphere.picture import Change
 from satellite.collectors.vsphere.session import Session
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = 500  # objects in an answer
-_IN_VIEW: Final = (
-    *("Folder", "Datacenter", "ComputeResource", "HostSystem", "ResourcePool", "VirtualMachine"),
-    *("Datastore", "Network", "DistributedVirtualSwitch"),
-)
-_IN_DVS: Final = frozenset({"DistributedVirtualPortgroup", "VmwareDistributedVirtualSwitch"})
+_ALARM_NAME: Final = "info.name"
 _BASES: Final = {"OpaqueNetwork": "Network"}  # types that have no paths of their own
 
 
 class WatchLostError(SourceError):
-    """The server has forgotten what we watch: it is to be begun anew."""
+    """What we watch is to be begun anew: the server has forgotten it, or it was something that can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,7 @@ class Watch:
 
     def __init__(self, session: Session) -> None:
         """Prepare; nothing is asked yet."""
-        self._session = session
-        self._unknown: set[str] = set()  # paths that this server does not have
+        self._session, self._asking = session, Asking(session)
         self._collector: Any = None
         self._view: Any = None
         self._version = ""
@@ -53,24 +48,14 @@ class Watch:
     def begin(self) -> None:
         """Let the server watch, from the beginning. Raises SourceError."""
         with self._session.errors():
-            self._forget()
-            content = self._session.content
-            kinds = [_type(name) for name in _IN_VIEW]
-            self._view = content.viewManager.CreateContainerView(content.rootFolder, kinds, True)
+            self._forget(("DestroyView", self._view), ("DestroyPropertyCollector", self._collector))
+            self._view = self._asking.view()
             self._create()
 
     def ask(self, seconds: float) -> Answer:
         """Return what changed, after so many seconds at most. Raises WatchLostError and other SourceErrors."""
-        options = library().vmodl.query.PropertyCollector.WaitOptions(
-            maxWaitSeconds=round(seconds), maxObjectUpdates=PAGE
-        )
         with self._session.errors(), _lost():
-            while True:
-                try:
-                    update = self._collector.WaitForUpdatesEx(self._version, options)
-                    break
-                except library().vmodl.query.InvalidProperty as fault:
-                    self._leave_out(fault)
+            update = self._wait(seconds)
             if update is None:
                 return Answer((), more=False)
             found = [change for part in update.filterSet for each in part.objectSet for change in self._changes(each)]
@@ -78,77 +63,61 @@ class Watch:
             return Answer(found, more=bool(update.truncated))
 
     def alarm_names(self, refs: Sequence[str]) -> Mapping[str, str]:
-        """Return the names of alarms by their references. Raises SourceError."""
-        alarm = library().vim.alarm.Alarm
-        objects = [alarm(ref.partition(":")[2], self._session.stub) for ref in refs]
+        """Return the names of alarms by their references; one that can't be seen has its id. Raises SourceError."""
+        names = {ref: ref.partition(":")[2] for ref in refs}
+        alarms = [library().vim.alarm.Alarm(name, self._session.stub) for name in names.values()]
         with self._session.errors():
-            found = self._read(objects, {"Alarm": ("info.name",)})
-        names = {ref: ref.partition(":")[2] for ref in refs}  # one that is gone has no other name
-        for each in found:
-            for change in each.propSet:
-                names[reference(each.obj)] = clean(str(change.val), 100)
+            for each in self._asking.read(alarms, {"Alarm": [_ALARM_NAME]}):
+                names |= {reference(each.obj): clean(str(change.val), 100) for change in each.propSet}
         return names
 
     def root_alarms(self) -> Change | None:
         """Return the alarms anew: the vendor does not promise to tell of their changes. Raises SourceError."""
+        paths = SINGLE["Folder"]
         with self._session.errors():
-            found = self._read([self._session.content.rootFolder], {"Folder": tuple(SINGLE["Folder"])})
-        return next((_change(each.obj, each.propSet, SINGLE["Folder"]) for each in found), None)
-
-    # --- what is asked
+            found = self._asking.read([self._session.content.rootFolder], {"Folder": self._asking.paths(paths)})
+        changes = (_change(each.obj, each.propSet, paths) for each in found)
+        return next((replace(change, values={ROOT: None, **change.values}) for change in changes), None)
 
     def _create(self) -> None:
-        content, collector = self._session.content, library().vmodl.query.PropertyCollector
-        through = collector.TraversalSpec(type=library().vim.view.ContainerView, path="view", skip=False)
-        all_of_it = collector.ObjectSpec(obj=self._view, skip=True, selectSet=[through])
-        single = [collector.ObjectSpec(obj=each) for each in (content.rootFolder, content.customFieldsManager) if each]
-        self._collector, self._version = content.propertyCollector.CreatePropertyCollector(), ""
-        for objects, watched in (([all_of_it], WATCHED), (single, SINGLE)):
-            spec = collector.FilterSpec(objectSet=objects, propSet=self._properties(watched))
-            # Whole properties, never parts of one: what they are made into is kept, not they themselves.
-            self._collector.CreateFilter(spec, False)
+        """Create the collector with its filters; what an older server lacks is left out."""
+        while True:
+            self._collector, self._version = self._session.content.propertyCollector.CreatePropertyCollector(), ""
+            try:
+                for each in self._asking.filters(self._view):
+                    # Whole properties, never parts of one: what they are made into is kept, not they themselves.
+                    self._collector.CreateFilter(each, False)
+            except library().vmodl.query.InvalidProperty as fault:
+                self._give_up(fault)
+            else:
+                return
 
-    def _properties(self, watched: Mapping[str, Mapping[str, Convert]]) -> Sequence[Any]:
-        collector = library().vmodl.query.PropertyCollector
-        return [
-            collector.PropertySpec(type=_type(name), pathSet=[path for path in paths if path not in self._unknown])
-            for name, paths in watched.items()
-        ]
-
-    def _leave_out(self, fault: Any) -> None:
-        """Go on without a property that an older server does not have."""
-        name = str(fault.name)
-        if name in self._unknown or not any(name in paths for paths in (*WATCHED.values(), *SINGLE.values())):
-            raise fault
-        log.info("vSphere at %s has no property %s", self._session.where, name)
-        self._unknown.add(name)
-        self._collector.DestroyPropertyCollector()
-        self._create()
-
-    def _forget(self) -> None:
-        for each, destroy in ((self._collector, "DestroyPropertyCollector"), (self._view, "DestroyView")):
-            if each is not None:
-                try:
-                    getattr(each, destroy)()
-                except library().vmodl.MethodFault as fault:
-                    log.debug("vSphere at %s has lost %s already: %s", self._session.where, destroy[7:], fault.msg)
-        self._collector = self._view = None
-
-    def _read(self, objects: Sequence[Any], paths: Mapping[str, Sequence[str]]) -> Sequence[Any]:
-        """Return objects with some properties, at once; what does not exist any more is left out."""
-        collector = library().vmodl.query.PropertyCollector
-        spec = collector.FilterSpec(
-            objectSet=[collector.ObjectSpec(obj=each) for each in objects],
-            propSet=[collector.PropertySpec(type=_type(name), pathSet=list(some)) for name, some in paths.items()],
-            reportMissingObjectsInResults=True,
+    def _wait(self, seconds: float) -> Any:
+        options = library().vmodl.query.PropertyCollector.WaitOptions(
+            maxWaitSeconds=round(seconds), maxObjectUpdates=PAGE
         )
-        ask = self._session.content.propertyCollector
-        result = ask.RetrievePropertiesEx([spec], collector.RetrieveOptions(maxObjects=PAGE))
-        found: list[Any] = []
-        while result is not None:
-            found += result.objects
-            result = ask.ContinueRetrievePropertiesEx(result.token) if result.token else None
-        return found
+        while True:
+            try:
+                return self._collector.WaitForUpdatesEx(self._version, options)
+            except library().vmodl.query.InvalidProperty as fault:
+                self._give_up(fault)
+                self._create()
+            except UNREADABLE as error:
+                if not self._asking.leave_out_unreadable(self._view):
+                    raise
+                raise WatchLostError("something could not be read, and is left out from now on") from error
+
+    def _give_up(self, fault: Any) -> None:
+        self._asking.leave_out(fault)
+        self._forget(("DestroyPropertyCollector", self._collector))
+
+    def _forget(self, *destroyed: tuple[str, Any]) -> None:
+        for method, each in destroyed:
+            try:
+                if each is not None:
+                    getattr(each, method)()
+            except library().vmodl.MethodFault as fault:
+                log.debug("vSphere at %s has forgotten by itself: %s: %s", self._session.where, method, fault.msg)
 
     # --- what is answered
 
@@ -169,9 +138,7 @@ class Watch:
 
     def _anew(self, managed: Any, paths: Mapping[str, Convert]) -> Iterator[Change]:
         """Yield all of an object of which the server told a part of a property."""
-        kind = _kind(managed)
-        wanted = [path for path in paths if path not in self._unknown]
-        for each in self._read([managed], {kind: wanted}):
+        for each in self._asking.read([managed], {_kind(managed): self._asking.paths(paths)}):
             yield _change(each.obj, each.propSet, paths, entered=True)
 
     def _paths(self, managed: Any) -> Mapping[str, Convert] | None:
@@ -187,13 +154,6 @@ def _lost() -> Iterator[None]:
         yield
     except (library().vmodl.query.InvalidCollectorVersion, library().vmodl.fault.ManagedObjectNotFound) as fault:
         raise WatchLostError("the server has forgotten what is watched") from fault
-
-
-def _type(name: str) -> Any:
-    vim = library().vim
-    if name == "Alarm":
-        return vim.alarm.Alarm
-    return getattr(vim.dvs if name in _IN_DVS else vim, name)
 
 
 def _kind(managed: Any) -> str:
