@@ -82,14 +82,25 @@ class _Candidates:
     """Resources that hold a strong claim of the delta, but for those that another live key of the source has."""
 
     by_claim: Mapping[tuple[str, str, str], Sequence[UUID]]  # kind, type and value
+    values: Mapping[tuple[UUID, str], Collection[str]]  # of a candidate's claims of a type
 
     def best(self, resource: inventory_pb2.Resource, used: Collection[UUID]) -> UUID | None:
         claims = sorted((claim for claim in resource.claims if claim.strength >= STRONG), key=lambda c: -c.strength)
         for claim in claims:
             for candidate in self.by_claim.get((resource.kind, claim.type, claim.value), ()):
-                if candidate not in used:
+                if candidate not in used and not self._contradicted(candidate, resource, claim.strength):
                     return candidate
         return None
+
+    def _contradicted(self, candidate: UUID, resource: inventory_pb2.Resource, strength: int) -> bool:
+        """Return whether a stronger claim tells the two apart: a copy has its original's weaker ones."""
+        stronger = {claim.type for claim in resource.claims if claim.strength > strength}
+        own = {(claim.type, claim.value) for claim in resource.claims}
+        return any(
+            all((kind, value) not in own for value in told)
+            for kind in stronger
+            if (told := self.values.get((candidate, kind)))
+        )
 
 
 async def _candidates(
@@ -97,12 +108,14 @@ async def _candidates(
 ) -> _Candidates:
     strong = {(c.type, c.value) for resource in delta.resources for c in resource.claims if c.strength >= STRONG}
     if not strong:
-        return _Candidates({})
+        return _Candidates({}, {})
     types, values = [claim_type for claim_type, _ in strong], [value for _, value in strong]
     parameters = {"site_id": site_id, "types": types, "values": values, "strong": STRONG}
     rows = await (await connection.execute(_SQL["find_claims"], parameters)).fetchall()
-    parameters = {"site_id": site_id, "source_id": source_id, "resources": list({row[0] for row in rows})}
+    candidates = list({row[0] for row in rows})
+    parameters = {"site_id": site_id, "source_id": source_id, "resources": candidates, "strong": STRONG}
     keys = await (await connection.execute(_SQL["keys_of"], parameters)).fetchall()
+    told = await (await connection.execute(_SQL["claims_of"], parameters)).fetchall()
     named = {(resource.kind, resource.key) for resource in delta.resources}
     gone = {(removal.kind, removal.key) for removal in delta.removed}
     taken = {
@@ -114,7 +127,10 @@ async def _candidates(
     for resource_id, kind, claim_type, value in rows:
         if resource_id not in taken:
             by_claim.setdefault((kind, claim_type, value), []).append(resource_id)
-    return _Candidates(by_claim)
+    claimed: dict[tuple[UUID, str], set[str]] = {}
+    for resource_id, claim_type, value in told:
+        claimed.setdefault((resource_id, claim_type), set()).add(value)
+    return _Candidates(by_claim, claimed)
 
 
 async def _keep_keys(connection: AsyncConnection, site_id: int, source_id: int, new: Mapping[Key, UUID]) -> None:

@@ -15,12 +15,15 @@ import numpy as np
 
 from metaconsole.store.database import AsyncConnection, StoreError, transaction
 from metaconsole.store.definitions import Definition
+from metaconsole.store.identity import STRONG
 from metaconsole.store.quota import REFUSED, Excess, count, note_refused, room
 from metaconsole.store.sql import statements
 from shared.columns import I64
+from shared.model import CLAIM_STRENGTH
 
 _NOBODY: Final = UUID(int=0)  # no resource has it
 _SQL: Final = statements("series")
+_STRONG_TYPES: Final = sorted(name for name, strength in CLAIM_STRENGTH.items() if strength >= STRONG)
 
 
 class OutOfOrderError(StoreError):
@@ -167,6 +170,7 @@ async def _mint(
 def _parameters(site_id: int, definitions: Sequence[Definition], sources: Mapping[str, int]) -> dict[str, Any]:
     return {
         "site_id": site_id,
+        "strong": _STRONG_TYPES,
         "sources": [sources[definition.source] for definition in definitions],
         "kinds": [definition.kind for definition in definitions],
         "keys": [definition.key for definition in definitions],

@@ -20,6 +20,12 @@ CROSS JOIN LATERAL (
 ) AS claim
 ORDER BY claim.first_seen, claim.resource_id
 
+-- claims_of
+SELECT claim.resource_id, claim.type, claim.value
+FROM identity_claim claim
+JOIN unnest(%(resources)s::uuid[]) AS wanted (resource_id) USING (resource_id)
+WHERE claim.site_id = %(site_id)s AND claim.strength >= %(strong)s
+
 -- keys_of
 SELECT known.resource_id, known.kind, known.key, version.resource_id IS NOT NULL
 FROM resource_key known

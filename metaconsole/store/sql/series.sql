@@ -17,8 +17,23 @@ INSERT INTO source (site_id, name) SELECT %(site_id)s, unnest(%(names)s::text[])
 -- Lists go in binary (b), here and below: as text they were a third of all that a definition costs a gateway.
 -- Scalar subqueries, here and below: a join lets the planner, whose statistics are those of an empty table in the first
 -- minutes, scan a whole site's index once per row (18 s for 5,000 series; 0.1 s this way).
-WITH missing AS MATERIALIZED (
-    SELECT source_id, kind, key, gen_random_uuid() AS resource_id
+-- A key that is itself a strong claim of a resource of this kind (a guest's UUID) is that resource, unless this source knows
+-- it by another key: series of a guest that came to a further source may be defined before its inventory is here.
+WITH claimed AS MATERIALIZED (
+    SELECT source_id, kind, key, (
+        SELECT claim.resource_id FROM identity_claim claim
+        WHERE claim.site_id = %(site_id)s AND claim.type = ANY(%(strong)b::text[]) AND claim.value = wanted.key
+          AND (
+              SELECT resource.kind FROM resource
+              WHERE resource.site_id = %(site_id)s AND resource.resource_id = claim.resource_id
+          ) = wanted.kind
+          AND NOT EXISTS (
+              SELECT 1 FROM resource_key other
+              WHERE other.site_id = %(site_id)s AND other.resource_id = claim.resource_id
+                AND other.source_id = wanted.source_id
+          )
+        ORDER BY claim.strength DESC, claim.first_seen, claim.resource_id LIMIT 1
+    ) AS resource_id
     FROM (
         SELECT DISTINCT source_id, kind, key
         FROM unnest(%(sources)b::bigint[], %(kinds)b::text[], %(keys)b::text[]) AS wanted (source_id, kind, key)
@@ -28,11 +43,19 @@ WITH missing AS MATERIALIZED (
         WHERE known.site_id = %(site_id)s AND known.source_id = wanted.source_id
           AND known.kind = wanted.kind AND known.key = wanted.key
     ) IS NULL
+), missing AS MATERIALIZED (
+    -- Two keys of one source are never one resource.
+    SELECT source_id, kind, key, CASE
+        WHEN resource_id IS NOT NULL AND row_number() OVER (PARTITION BY source_id, resource_id ORDER BY key) = 1
+        THEN resource_id ELSE gen_random_uuid()
+    END AS resource_id
+    FROM claimed
 ), keyed AS (
     INSERT INTO resource_key (site_id, source_id, kind, key, resource_id)
     SELECT %(site_id)s, source_id, kind, key, resource_id FROM missing
 )
 INSERT INTO resource (site_id, resource_id, kind) SELECT %(site_id)s, resource_id, kind FROM missing
+ON CONFLICT (site_id, resource_id) DO NOTHING
 
 -- find_resources
 SELECT (

@@ -131,6 +131,45 @@ def test_series_that_came_before_the_inventory_are_tied_to_what_the_claim_says(s
     assert (from_key, to_key, relation_type, valid_to) == ("x", "1", "same_as", None)
 
 
+def test_series_of_a_guest_that_came_to_another_source_are_its_own_before_its_inventory_is_there(site: Site) -> None:
+    async def define(*wanted: tuple[str, str]) -> list[int]:
+        async with connected(site.url, application="test") as connection:
+            metric = (await register_metrics(connection, ["a.one"]))["a.one"]
+            async with transaction(connection):
+                await lock_site(connection, site.site_id)
+                definitions = [Definition(source, "guest", key, metric, ()) for source, key in wanted]
+                return [row[0] for row in await _mint(connection, site.site_id, definitions)]
+
+    apply(site, full(0, guest("u", "web", uuid="u"), guest("x", uuid="v")))
+    (before,) = asyncio.run(define(("kvm", "u")))
+    # Of the guest whose UUID is v this source calls one by that UUID; in its own source another guest is called so.
+    after = asyncio.run(define(("other", "u"), ("other", "v"), ("kvm", "v")))
+    assert after[0] == before
+    assert len(set(after)) == 3
+    apply(site, delta(10, guest("u", "web", uuid="u"), source="other"), delta(11, removed=[gone("u")]))
+    assert site.rows("SELECT count(*) FROM relation") == [(0,)]
+    assert site.rows("SELECT count(*) FROM resource") == [(3,)]
+    assert [row[:4] for row in versions(site) if row[0] == "web"] == [
+        ("web", "running", 0, 10),
+        ("web", "running", 10, None),
+    ]
+
+
+def test_a_copy_that_kept_the_bios_uuid_is_another_guest(site: Site) -> None:
+    def copy(key: str, uuid: str) -> pb.Resource:
+        resource = guest(key, uuid=uuid)
+        resource.claims.add(type="dmi_uuid", value="bios", strength=90)
+        return resource
+
+    agent = pb.Resource(kind="guest", key="a", name="a", state="running")
+    agent.claims.add(type="dmi_uuid", value="bios2", strength=90)
+    known = copy("3", "w")
+    known.claims[1].value = "bios2"
+    apply(site, full(0, copy("1", "u"), known), full(10, copy("2", "v"), agent, source="other"))
+    assert site.rows("SELECT count(*) FROM resource") == [(3,)]
+    assert {row[0] for row in versions(site) if row[3] is None} == {"1", "2", "a"}
+
+
 def test_backfilled_deltas_write_closed_history_only(site: Site) -> None:
     apply(site, full(0, guest("1"), guest("2")), full(100, guest("1")))
     # Later come the frames of the outage: 2 stopped at 10 and went at 30, 3 came at 40 and went at 60.
