@@ -86,9 +86,10 @@ class Estate:
             self._drop(ref)
         again = (self._changed | touched) & self._keys.all.keys()
         again |= {cluster for ref in again if (cluster := self._cluster_of(ref)) in self._facts}
-        for ref in sorted(again, key=_is_cluster):  # which are as their hosts are
+        # In an order that stays, for series are numbered in it; clusters last, which are as their hosts are.
+        for ref in sorted(again, key=lambda ref: (_is_cluster(ref), ref)):
             self._make(ref)
-        for ref in self._to_relate(again, touched):
+        for ref in sorted(self._to_relate(again, touched)):
             self._relate(ref)
         self._changed, self._gone, self.stale = set(), set(), False
         return self._seen()
@@ -152,14 +153,10 @@ class Estate:
         made = resource(key, facts, described, around)
         if self._resources.get(ref) != made:
             self._resources[ref] = made
-        for kept in (self._targets, self._with_snapshots):
-            kept.pop(ref, None)
         measured = described.measured or Measured()
         target = Target(facts.type, facts.id, key, measured.logical_cpus or 0, facts.whole("runtime.bootTime") or 0)
-        if _has_statistics(facts):
-            self._targets[ref] = target
-        if measured.snapshots:
-            self._with_snapshots[ref] = target
+        _keep(self._targets, ref, target, there=_has_statistics(facts))
+        _keep(self._with_snapshots, ref, target, there=bool(measured.snapshots))
 
     def _to_relate(self, again: set[str], touched: set[str]) -> set[str]:
         """Return whose relations are to be made again: their own edges, or where those lead to, have changed."""
@@ -200,6 +197,14 @@ class Estate:
         identities = {ref: told for ref, told in self._identities.items() if ref in self._facts}
         targets, snapshots = list(self._targets.values()), list(self._with_snapshots.values())
         return Picture(Inventory(resources, edges), targets, snapshots, measured, keys, identities)
+
+
+def _keep(targets: dict[str, Target], ref: str, target: Target, *, there: bool) -> None:
+    """Put a target to its place among others, or take it away."""
+    if not there:
+        targets.pop(ref, None)
+    elif targets.get(ref) != target:
+        targets[ref] = target
 
 
 def _is_cluster(ref: str) -> bool:

@@ -13,7 +13,8 @@ from pyVmomi import vim
 
 from metaconsole.store.database import connected, transaction
 from metaconsole.store.inventory import apply_inventory
-from metaconsole.store.series import Definition, define_series, register_metrics
+from metaconsole.store.definitions import Definition
+from metaconsole.store.series import define_series, register_metrics
 from satellite.inventory import InventoryTracker
 from shared.model import Inventory, Readings
 

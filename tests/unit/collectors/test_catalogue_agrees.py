@@ -14,7 +14,7 @@ from satellite.collectors.host.config import HostConfig
 from satellite.collectors.libvirt.metrics import GuestMetrics, HostMetrics, add_storage
 from satellite.collectors.libvirt.storage import Network, Pool
 from satellite.collectors.vsphere.described import Measured
-from satellite.collectors.vsphere.objects import Picture
+from satellite.collectors.vsphere.picture import Picture
 from satellite.collectors.vsphere.state import States
 from satellite.testing import LocalContext, check_readings
 from shared.catalogue import catalogue
