@@ -33,6 +33,7 @@ from satellite.collectors.vsphere.realtime import Realtime
 from satellite.collectors.vsphere.session import Refused, Session
 from satellite.collectors.vsphere.state import States
 from satellite.collectors.vsphere.tags import TagReader
+from satellite.collectors.vsphere.tidings import Tidings
 from satellite.collectors.vsphere.vsan import Vsan
 from shared.model import Action, ActionResult, Event, Inventory, Readings, ResourceKey
 
@@ -121,15 +122,13 @@ class VsphereCollector(Collector):
         """Yield the inventory whenever it has changed, and what the server's histories tell behind `after`."""
         if (following := self._following) is None:
             return
-        reader = EventReader(following.session, after, following.key_of, self.context.now_ms)
+        session, resolve, now_ms = following.session, following.key_of, self.context.now_ms
+        tidings = Tidings(self.context, lambda position: EventReader(session, position, resolve, now_ms), after)
         async for picture in following.changes():
             if picture is not None:
                 yield picture.inventory
-            more = True
-            while more:
-                events, more = await self.context.call(reader.read)
-                for event in events:
-                    yield event
+            async for event in tidings.read():
+                yield event
 
     def load(self) -> Load:
         """Return what the server was asked since the start."""

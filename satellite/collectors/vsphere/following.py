@@ -84,10 +84,11 @@ class Following:
                     before, busy = self._picture, await self._update(LONG_POLL)
             except SourceError:
                 break
-            start = time.monotonic()
-            yield self._picture if self._picture is not before else None
-            if self._picture is not before:
-                await self._rest(busy + time.monotonic() - start)
+            picture = self._picture if self._picture is not before else None
+            start = time.thread_time()
+            yield picture
+            if picture is not None:
+                await self._rest(busy + time.thread_time() - start)
         await self._closed.wait()
 
     def close(self) -> None:

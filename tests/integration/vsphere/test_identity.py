@@ -12,8 +12,8 @@ from fixtures.vsphere_following import Followed, collector, followed, guest_name
 from pyVmomi import vim
 
 from metaconsole.store.database import connected, transaction
-from metaconsole.store.inventory import apply_inventory
 from metaconsole.store.definitions import Definition
+from metaconsole.store.inventory import apply_inventory
 from metaconsole.store.series import define_series, register_metrics
 from satellite.inventory import InventoryTracker
 from shared.model import Inventory, Readings

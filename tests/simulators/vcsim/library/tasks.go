@@ -12,6 +12,7 @@ var lastTaskEnds int64 // when the last task that a knob slows down ends, in Uni
 
 // execute runs a task, or lets it fail as a knob says, and leaves the event that vCenter leaves for each.
 func execute(t *Task) (types.AnyType, types.BaseMethodFault) {
+	this := *t.Info.Entity
 	name := describe(t)
 	keepTask(t)
 	event := &types.TaskEvent{Event: types.Event{}, Info: t.Info}
@@ -24,7 +25,7 @@ func execute(t *Task) (types.AnyType, types.BaseMethodFault) {
 		}
 	}
 	if fault, ok := knobs().TaskFault[name]; ok {
-		return nil, faultOf(fault, &Method{Name: name, This: *t.Info.Entity})
+		return nil, faultOf(fault, &Method{Name: name, This: this})
 	}
 	return t.Execute(t)
 }
@@ -37,6 +38,8 @@ func describe(t *Task) string {
 	}
 	if entity, ok := Map.Get(*t.Info.Entity).(mo.Entity); ok && entity.Entity().Name != "" {
 		t.Info.EntityName = entity.Entity().Name
+	} else if !ok {
+		t.Info.Entity = nil // as of the files that a guest leaves: a manager of disks is no entity either
 	}
 	return t.Info.Name
 }
