@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from satellite.collector import Context, Progress, SourceError, SourceUnreachableError
 from satellite.collectors.vsphere import action_maintenance, action_migrate, action_power, action_snapshot
 from satellite.collectors.vsphere.action_base import Find, Operation, managed, read
-from satellite.collectors.vsphere.library import fault_text, named, reference
+from satellite.collectors.vsphere.library import fault_text, library, named, reference
 from satellite.collectors.vsphere.session import Session
 from shared.model import Action, ActionResult
 
@@ -76,17 +76,18 @@ class Actions:
 
     async def _act(self, action: Action, progress: Progress) -> ActionResult:
         try:
-            operation = await self._checked(action)
+            checked = await self._checked(action)
         except SourceError:
             del self._known[(action.id, action.dry_run)]  # nothing was begun: the same id may try again
             raise
-        if isinstance(operation, str):
-            return _refused(operation)
+        if isinstance(checked, str):
+            return _refused(checked)
+        session, operation = checked
         if action.dry_run:
             return ActionResult(True, f"{operation.name} {operation.intent()}")
-        return await self._carry_out(operation, progress)
+        return await self._carry_out(session, operation, progress)
 
-    async def _checked(self, action: Action) -> Operation | str:
+    async def _checked(self, action: Action) -> tuple[Session, Operation] | str:
         """Return the operation that an action is, looked at and allowed, or why it is refused. Raises SourceError."""
         if (kind := VERBS.get(action.verb)) is None:
             return f"the collector vsphere can't carry out {action.verb!r}; it can {', '.join(VERBS)}"
@@ -101,7 +102,7 @@ class Actions:
         session = self._session()
         operation = kind(managed(session, target), arguments, self._find)
         try:
-            return await self._context.call(_prepare, session, operation) or operation
+            return await self._context.call(_prepare, session, operation) or (session, operation)
         except TimeoutError as error:
             sentence = f"vSphere at {session.where} did not answer in time: {action.verb} was not begun"
             raise SourceUnreachableError(sentence) from error
@@ -110,16 +111,18 @@ class Actions:
         except SourceError as error:
             return str(error)
 
-    async def _carry_out(self, operation: Operation, progress: Progress) -> ActionResult:
+    async def _carry_out(self, session: Session, operation: Operation, progress: Progress) -> ActionResult:
         what = f"{operation.verb} of {operation.name}"
         progress(0.0, f"{what} is asked for")
         try:
-            task = await self._context.call(_begin, self._session(), operation)
-        except (TimeoutError, SourceUnreachableError) as error:
+            task = await self._context.call(_begin, session, operation)
+        except (TimeoutError, SourceError) as error:
+            if isinstance(error.__cause__, library().vmodl.MethodFault) and not isinstance(
+                error, SourceUnreachableError
+            ):
+                return _refused(f"{operation.name}: vSphere refuses: {fault_text(error.__cause__)}")
             why = str(error) or "no answer in time"
             raise SourceUnreachableError(f"whether {what} was begun is not known: {why}") from error
-        except SourceError as error:
-            return _refused(f"{operation.name}: {_fault(error)}")
         return await self._follow(operation, task, progress)
 
     async def _follow(self, operation: Operation, task: str, progress: Progress) -> ActionResult:
@@ -204,12 +207,6 @@ def _name_of(task: str) -> str:
 
 def _refused(why: str) -> ActionResult:
     return ActionResult(False, why)
-
-
-def _fault(error: SourceError) -> str:
-    """Return what the vendor says, without our sentence about where."""
-    cause = error.__cause__
-    return f"vSphere refuses: {fault_text(cause)}" if cause is not None and hasattr(cause, "msg") else str(error)
 
 
 def _words(error: ValidationError) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from satellite.collectors.vsphere.event_position import Position, instant
 
-# Events that happen at once may stand in another order than that of their times: so long the position is looked for.
-_DISORDER_MS: Final = 2000
+# So many events behind the position are kept in hand while it is looked for: those of a clock that was set back, or
+# that happened at once, may stand before it.
+_HELD: Final = 2000
 
 
 @dataclass(slots=True)
@@ -43,10 +44,10 @@ class Seek:
                 self._done = True
                 later = [held for held in self._held if held.key > self._key]
                 return Found([*later, *page[number + 1 :]])
-            if at > self._time_ms + _DISORDER_MS:
-                return self._without(page[number:])
             if at > self._time_ms or event.key > self._key:
                 self._held.append(event)
+            if len(self._held) > _HELD:
+                return self._without(page[number + 1 :])
         return self._without([]) if ended and self._held else Found()
 
     def _without(self, rest: Sequence[Any]) -> Found:

@@ -25,6 +25,7 @@ PAGE: Final = 1000  # the vendor's most
 FIRST_MS: Final = 3_600_000  # of the past at the very first start: enough to see what led here, and no load
 # The server's clock may have been set back by so much while nobody read on; what of it was told already is passed over.
 _SET_BACK_MS: Final = 300_000
+_SINGLE: Final = 100  # events that are read one by one in a call of ours
 TASKS_EVERY: Final = 30.0  # seconds between two looks for the ends of tasks, each of which takes three calls
 # A metaconsole takes nothing further ahead than 5 minutes: what the server stamped so happened now at the latest.
 _AHEAD_MS: Final = 240_000
@@ -52,6 +53,7 @@ class EventReader:
         self._tasks_every, self._tasks_due = tasks_every, 0.0
         self._ahead_ms = 0  # of the server's clock before ours
         self._collector: Any = None
+        self._singly = 0  # so many are read one by one, for one of them can't be read
         self._seek: Seek
         self._ends: TaskEnds
 
@@ -60,12 +62,11 @@ class EventReader:
         told: list[Event] = []
         if self._collector is None:
             told += self._open()
-        with self._session.errors():
-            page = [event for event in self._collector.ReadNextEvents(PAGE) if event.createdTime is not None]
-        more = len(page) >= PAGE
+        page, more, unread = self._page()
         found = self._seek.take(page, ended=not more)
         told += self._explained(found)
         told += [self._event(event) for event in found.events]
+        told += [self._unread()] * unread
         if not more and time.monotonic() >= self._tasks_due:
             ends, more = self._read_ends()
             told += ends
@@ -81,6 +82,39 @@ class EventReader:
                 collector.DestroyCollector()
         except SourceError as error:
             log.debug("a collector of events at %s is left to the end of its session: %s", self._session.where, error)
+
+    def _page(self) -> tuple[list[Any], bool, bool]:
+        """Return the next events, whether more wait, and whether one behind them can't be read."""
+        if not self._singly:
+            try:
+                page = self._next(PAGE)
+                return page, len(page) >= PAGE, False
+            except SourceError as error:
+                if not _unreadable(error):
+                    raise
+            # One of them, or the answer: to be on the safe side they are read one by one from where it was well.
+            self._singly = PAGE
+            self.close()
+            self._seek = Seek(self._position)
+            self._create(0)
+        page = []
+        for _ in range(_SINGLE):
+            try:
+                one = self._next(1)
+            except SourceError as error:
+                if not _unreadable(error):
+                    raise
+                self._singly = PAGE  # the next may be such a one as well
+                return page, True, True
+            page += one
+            self._singly = self._singly - 1 if one else 0
+            if not self._singly:
+                return page, bool(one), False
+        return page, True, False
+
+    def _next(self, count: int) -> list[Any]:
+        with self._session.errors():
+            return [event for event in self._collector.ReadNextEvents(count) if event.createdTime is not None]
 
     def _open(self) -> list[Event]:
         self._ahead_ms = self._session.clock().ms - self._now_ms()
@@ -99,13 +133,12 @@ class EventReader:
         self._ends = TaskEnds(self._session, self._position.task_ms, self._position.task)
         if not self._session.vcenter:  # an ESXi host keeps no history of tasks
             self._tasks_due = float("inf")
-        self._create()
+        self._create(_SET_BACK_MS)
         return told
 
-    def _create(self) -> None:
+    def _create(self, back_ms: int) -> None:
         wanted = library().vim.event.EventFilterSpec
-        back = _SET_BACK_MS if self._position.key else 0
-        begin = moment(self._position.time_ms - back)
+        begin = moment(self._position.time_ms - (back_ms if self._position.key else 0))
         with self._session.errors():
             try:
                 self._collector = self._session.content.eventManager.CreateCollectorForEvents(
@@ -158,14 +191,31 @@ class EventReader:
             with self._session.errors():
                 ends, more = self._ends.read(self._now_ms() + self._ahead_ms)
         except SourceError as error:
-            if type(error.__cause__).__name__.rpartition(".")[2] not in _NO_HISTORY:
-                raise
-            log.info("%s tells no ends of tasks: %s", self._session.where, error)
-            self._tasks_due = float("inf")
-            return [], False
+            return self._without_ends(error), False
         if not more:
             self._tasks_due = time.monotonic() + self._tasks_every
         return [self._end(info) for info in ends], more
+
+    def _without_ends(self, error: SourceError) -> list[Event]:
+        """Go on without those that can't be had. Raises the error where it is another one."""
+        if type(error.__cause__).__name__.rpartition(".")[2] in _NO_HISTORY:
+            log.info("%s tells no ends of tasks: %s", self._session.where, error)
+            self._tasks_due = float("inf")
+            return []
+        if not _unreadable(error):
+            raise error
+        since, now = self._position.task_ms, self._now_ms() + self._ahead_ms
+        self._position = replace(self._position, task_ms=now, task="")
+        self._ends = TaskEnds(self._session, now, "")
+        self._tasks_due = time.monotonic() + self._tasks_every
+        message = f"ends of tasks of {clock_time(since)} to {clock_time(now)} can't be read: {error}"
+        identity = f"{self._position.instance}/unread/task/{since}"
+        return [self._own("source.events_lost", identity, message, {"from_ms": since, "until_ms": now})]
+
+    def _unread(self) -> Event:
+        at = self._position
+        message = f"an event of the server after {clock_time(at.time_ms)} is none that can be read, and is left out"
+        return self._own("source.events_lost", f"{at.instance}/unread/{at.key}/{at.time_ms}", message, {"lost": 1})
 
     def _end(self, info: Any) -> Event:
         at = instant(info.completeTime)
@@ -181,3 +231,8 @@ class EventReader:
         if event.time_ms <= now + _AHEAD_MS:
             return told
         return replace(told, time_ms=now, attributes={**event.attributes, "vsphere.time_ms": event.time_ms})
+
+
+def _unreadable(error: SourceError) -> bool:
+    """Tell whether the server answered, but nothing that makes sense."""
+    return type(error) is SourceError and not isinstance(error.__cause__, library().vmodl.MethodFault)
