@@ -124,11 +124,17 @@ class VsphereCollector(Collector):
             return
         session, resolve, now_ms = following.session, following.key_of, self.context.now_ms
         tidings = Tidings(self.context, lambda position: EventReader(session, position, resolve, now_ms), after)
-        async for picture in following.changes():
-            if picture is not None:
-                yield picture.inventory
-            async for event in tidings.read():
+        try:
+            async for event in tidings.read():  # of the time when nobody looked
                 yield event
+            async for picture in following.changes():
+                if picture is not None:
+                    yield picture.inventory
+                async for event in tidings.read():
+                    yield event
+        finally:
+            if following is self._following:  # else the session takes along what the server keeps of the reader
+                await tidings.close()
 
     def load(self) -> Load:
         """Return what the server was asked since the start."""

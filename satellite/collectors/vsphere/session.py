@@ -140,6 +140,9 @@ class Session:
         make = self._connections.make
         # The library's own pinning switches the checks of a shared context off; ours compares in each connection.
         stub.scheme = lambda host, port, **_: make(host, port, timeout)
+        # A call that ends after the session gives its connection back to nobody.
+        pool = stub.ReturnConnection
+        stub.ReturnConnection = lambda connection: connection.close() if self._ended else pool(connection)
         self._stubs.append(stub)
         return stub
 

@@ -35,15 +35,18 @@ class Tidings:
                 events, more = await self._context.call(reader.read)
             except SourceError as error:
                 log.warning("source %s: its events are read on in %g s: %s", self._context.source, _AGAIN, error)
-                await self._give_up(reader)
+                self._due = time.monotonic() + _AGAIN
+                await self.close()
                 return
             for event in events:
                 self._after = event.position or self._after
                 yield event
 
-    async def _give_up(self, reader: EventReader) -> None:
-        self._reader, self._due = None, time.monotonic() + _AGAIN
-        try:
-            await self._context.call(reader.close)
-        except SourceError as error:
-            log.debug("source %s: a reader of events was not closed: %s", self._context.source, error)
+    async def close(self) -> None:
+        """Let the server forget the reader; what is read afterwards is read by another one."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            try:
+                await self._context.call(reader.close)
+            except (SourceError, TimeoutError) as error:
+                log.debug("source %s: a reader of events was not closed: %r", self._context.source, error)
