@@ -53,6 +53,7 @@ def check_inventory(delta: inventory_pb2.InventoryDelta, sources: Mapping[str, i
 def check_events(events: events_pb2.EventList, window: Window) -> LogRow:
     """Return the row of a list of events; raises RefusedError."""
     count(len(events.events), EVENTS, "events in a frame")
+    text(events.position, KEY, "the position of events")
     for event in events.events:
         text(event.id, KEY, "the id of an event", required=True)
         text(event.source, NAME, "the name of a source", required=True)

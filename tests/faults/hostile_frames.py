@@ -139,6 +139,8 @@ FRAMES: Final[dict[str, tuple[Callable[[], dict[str, Any]], str, str]]] = {
     "an inventory of long ago": (lambda: {"inventory": inventory("h", "n", observed_ms=-1)}, "skew", "outside"),
     "events without end": (
         lambda: {"events": events_pb2.EventList(events=[events_pb2.Event()] * 10_001)}, "limit", "at most 10000"),
+    "a position without end": (
+        lambda: {"events": events_pb2.EventList(events=[events_pb2.Event()], position="x" * 501)}, "limit", "position"),
     "an event of markup": (lambda: events(type="<script>"), "malformed", "not a type"),
     "an event at no time": (lambda: events(time_ms=2**63 - 1), "skew", "outside"),
     "an event of NaN": (lambda: events(attributes=number(float("nan"))), "malformed", "not a finite"),

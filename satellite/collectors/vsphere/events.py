@@ -25,6 +25,7 @@ PAGE: Final = 1000  # the vendor's most
 FIRST_MS: Final = 3_600_000  # of the past at the very first start: enough to see what led here, and no load
 # The server's clock may have been set back by so much while nobody read on; what of it was told already is passed over.
 _SET_BACK_MS: Final = 300_000
+_NAME: Final = 100  # characters of a name that goes into ids
 _SINGLE: Final = 100  # events that are read one by one in a call of ours
 TASKS_EVERY: Final = 30.0  # seconds between two looks for the ends of tasks, each of which takes three calls
 # A metaconsole takes nothing further ahead than 5 minutes: what the server stamped so happened now at the latest.
@@ -118,7 +119,7 @@ class EventReader:
 
     def _open(self) -> list[Event]:
         self._ahead_ms = self._session.clock().ms - self._now_ms()
-        instance = clean(self._session.content.about.instanceUuid or "").replace("/", "_")
+        instance = clean(self._session.content.about.instanceUuid or "", _NAME).replace("/", "_")
         after = self._after
         begin = self._now_ms() + self._ahead_ms - FIRST_MS
         told: list[Event] = []
@@ -218,11 +219,11 @@ class EventReader:
         return self._own("source.events_lost", f"{at.instance}/unread/{at.key}/{at.time_ms}", message, {"lost": 1})
 
     def _end(self, info: Any) -> Event:
-        at = instant(info.completeTime)
+        at, key = instant(info.completeTime), clean(info.key, _NAME)
         before = self._position
         if (at, info.key) > (before.task_ms, before.task):  # one that is told late does not take it back
-            self._position = replace(before, task_ms=at, task=clean(info.key))
-        identity = f"{before.instance}/task/{clean(info.key)}/{at}"
+            self._position = replace(before, task_ms=at, task=key)
+        identity = f"{before.instance}/task/{key}/{at}"
         return self._told(task_end(info, identity, self._resolve))
 
     def _told(self, event: Event) -> Event:
