@@ -75,7 +75,6 @@ def _attributes(facts: Facts) -> dict[str, AttributeValue]:
         "guest.memory.limit": facts.whole("config.memoryAllocation.limit", 2**20),
         "guest.machine": facts.text("config.version"),
         "guest.path": facts.text("config.files.vmPathName"),
-        "guest.notes": facts.text("config.annotation"),
         "guest.started": when(started) if started else "",
         "guest.tools": _TOOLS.get(facts.text("guest.toolsRunningStatus"), facts.text("guest.toolsRunningStatus")),
         "guest.tools.version": facts.text("guest.toolsVersion"),

@@ -23,12 +23,6 @@ from satellite.collectors.vsphere.facts import (
 from satellite.collectors.vsphere.library import clean
 from satellite.collectors.vsphere.snapshots import snapshots
 
-_NOTES: Final = 1000
-
-
-def _notes(value: Any) -> str:
-    return clean(value, _NOTES)
-
 
 def _fields(value: Any) -> tuple[tuple[int, str], ...]:
     """Return custom attributes: the numbers of their fields, and their values."""
@@ -63,7 +57,6 @@ _SWITCH: Final[Mapping[str, Convert]] = {
     **_ENTITY,
     "uuid": text,
     "summary.hostMember": references,
-    "summary.numPorts": whole,
 }
 
 # By the type as the wire names it. What a derived type has, its base has at most.
@@ -81,7 +74,6 @@ WATCHED: Final[Mapping[str, Mapping[str, Convert]]] = MappingProxyType(
             "config.template": flag,
             "config.version": text,
             "config.guestFullName": text,
-            "config.annotation": _notes,
             "config.files.vmPathName": text,
             "config.hardware.numCPU": whole,
             "config.hardware.numCoresPerSocket": whole,

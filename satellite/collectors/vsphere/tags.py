@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 _EVERY: Final = 600.0
 _AT_ONCE: Final = 2000  # objects in a call
-_NAMES_AT_ONCE: Final = 500  # calls for names in a round: further ones come with the next
-_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = 5.0  # of a call
+_SECONDS: Final = 15.0  # of a round: nobody waits longer for tags
 _NAME: Final = 100
 _TAGGING: Final = "/api/cis/tagging"
 
@@ -53,11 +53,12 @@ class TagReader:
             return None
 
     def _read(self, session: Session, refs: Sequence[str]) -> Tags:
-        api = _Api(session.plain_connection(_TIMEOUT))
+        end = time.monotonic() + _SECONDS
+        api = _Api(session.plain_connection(_TIMEOUT), end)
         try:
             api.log_in(self._config.user, read_secret(self._config.password_file))
             attached = {ref: ids for ref, ids in self._attached(api, refs) if ids}
-            self._learn(api, sorted({tag for ids in attached.values() for tag in ids} - self._names.keys()))
+            self._learn(api, sorted({tag for ids in attached.values() for tag in ids} - self._names.keys()), end)
             api.log_out()
         finally:
             api.close()
@@ -70,9 +71,11 @@ class TagReader:
             for each in api.ask("POST", path, {"object_ids": some}):
                 yield f"{each['object_id']['type']}:{each['object_id']['id']}", [str(tag) for tag in each["tag_ids"]]
 
-    def _learn(self, api: "_Api", tags: Sequence[str]) -> None:
+    def _learn(self, api: "_Api", tags: Sequence[str], end: float) -> None:
         categories: dict[str, str] = {}
-        for tag in tags[:_NAMES_AT_ONCE]:
+        for tag in tags:
+            if time.monotonic() > end - 2 * _TIMEOUT:
+                return  # the others are learnt in the next round
             about = api.ask("GET", f"{_TAGGING}/tag/{quote(tag, safe='')}")
             category = str(about["category_id"])
             if category not in categories:
@@ -92,8 +95,8 @@ def grouped(tags: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
 class _Api:
     """One login at the other API. Every failure is an error that the session knows to explain."""
 
-    def __init__(self, connection: HTTPConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: HTTPConnection, end: float) -> None:
+        self._connection, self._end = connection, end
         self._key = ""
 
     def log_in(self, user: str, password: str) -> None:
@@ -108,6 +111,8 @@ class _Api:
 
     def ask(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """Return an answer. Raises HTTPException, OSError and what a document raises that is none."""
+        if time.monotonic() > self._end:
+            raise TimeoutError
         sent = {"Content-Type": "application/json", **(headers or {"vmware-api-session-id": self._key})}
         self._connection.request(method, path, None if body is None else json.dumps(body).encode(), sent)
         answer = self._connection.getresponse()

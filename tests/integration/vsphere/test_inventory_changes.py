@@ -14,6 +14,7 @@ from fixtures.waiting import wait_for
 from pyVmomi import vim
 
 import satellite.collectors.vsphere.following
+import satellite.collectors.vsphere.tags
 from satellite.collector import SourceUnreachableError
 from shared.model import Inventory, Kind, RelationType, State
 
@@ -229,6 +230,30 @@ def test_tags_stand_at_what_they_are_attached_to(server: Vsphere, content: Any) 
         found = following.guest("DC0_C0_RP0_VM8").attributes
         assert (found["tag.tier"], found["tag.team"]) == ("gold", "db, net")
         assert not any(name.startswith("tag.") for name in following.guest("DC0_C0_RP0_VM9").attributes)
+
+
+def test_without_tags_the_inventory_is_as_good(
+    server: Vsphere, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(satellite.collectors.vsphere.tags, "_SECONDS", -1.0)
+    caplog.set_level("INFO")
+    with followed(collector(server)) as following:
+        assert not [each for each in following.first.resources if any(n.startswith("tag.") for n in each.attributes)]
+        assert guest_named(following.first, "DC0_C0_RP0_VM8") is not None
+    assert "tags of vSphere at" in caplog.text
+
+
+def test_a_history_that_can_not_be_read_costs_no_change(
+    server: Vsphere, content: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.knobs(fault={"ReadNextEvents": "RestrictedVersion"})
+    guest = guest_of(content, "DC0_C1_RP0_VM1")
+    with followed(collector(server)) as following:
+        for name in ("told once", "told twice"):
+            succeeded(guest.Rename(name))
+            following.sees(lambda inventory, name=name: guest_named(inventory, name), name)  # type: ignore[misc]
+    server.knobs()
+    assert "its events are read on in 60 s" in caplog.text
 
 
 def test_the_server_forgets_the_watch(server: Vsphere, following: Followed, content: Any) -> None:
