@@ -46,6 +46,7 @@ class Following:
         self._watch = Watch(session)
         self._estate = Estate("", None, identities)
         self._picture: Picture | None = None
+        self._before: Picture | None = None  # the one before, for events about what has just left
         self._turn = asyncio.Lock()
         self._closed = asyncio.Event()
         self._lost: SourceError | None = None
@@ -60,8 +61,11 @@ class Following:
         return self._picture
 
     def key_of(self, ref: str) -> ResourceKey | None:
-        """Return the resource that an object is ("VirtualMachine:vm-42"), as far as it is known. From any thread."""
-        return self._picture.keys.get(ref) if self._picture is not None else None
+        """Return the resource that an object is ("VirtualMachine:vm-42"), or was until now. From any thread."""
+        for picture in (self._picture, self._before):
+            if picture is not None and (key := picture.keys.get(ref)) is not None:
+                return key
+        return None
 
     async def begin(self) -> None:
         """Read everything. Raises SourceError."""
@@ -122,7 +126,8 @@ class Following:
                 step, begun = _Step(None, True, 0.0), True
             busy += step.busy
             if step.picture is not None:
-                self._picture, self.identities = step.picture, step.picture.identities
+                self._before, self._picture = self._picture, step.picture
+                self.identities = step.picture.identities
             if not step.more:
                 return busy
             seconds, tags = 0, None

@@ -1,5 +1,6 @@
 """Events of a simulated vCenter: what they become, how they are read, and where they go on after whatever happened."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,14 +10,15 @@ import pytest
 from fixtures.vsphere import PASSWORD, Size, Vsphere, simulated
 from fixtures.vsphere_client import finished, name_of, view
 from fixtures.vsphere_client import session as plain_session
-from fixtures.vsphere_sessions import opened
+from fixtures.vsphere_sessions import config, opened
 from pyVmomi import vim
 
-from satellite.collectors.vsphere import event_types
+from satellite.collectors.vsphere import VsphereCollector, event_types
 from satellite.collectors.vsphere.event_position import Position, parse
 from satellite.collectors.vsphere.events import FIRST_MS, PAGE, EventReader
 from satellite.collectors.vsphere.library import SessionEndedError
 from satellite.collectors.vsphere.session import Session
+from satellite.testing import LocalContext
 from shared.model import Event, Kind, ResourceKey, Severity
 
 HOUR: Final = 3_600_000
@@ -313,6 +315,36 @@ def test_an_esxi_host_tells_events_without_the_ends_of_tasks() -> None:
         assert {"task.started", "guest.stopped"} <= {event.type for event in found}
         assert not {event.type for event in found} & {"task.finished"}
         assert found[0].id.startswith(f"{session.content.about.instanceUuid or ''}/")
+
+
+def test_the_collector_tells_them_at_once_with_the_resources_of_its_inventory() -> None:
+    async def scenario(server: Vsphere, guest: Any) -> list[Event]:
+        collector = VsphereCollector(config(server), LocalContext())
+        await collector.open()
+        found: list[Event] = []
+        try:
+            async for event in collector.events(None):
+                if not isinstance(event, Event):
+                    continue
+                found.append(event)
+                if event.type == "guest.stopped":
+                    await asyncio.to_thread(lambda: finished(guest.Destroy()))
+                if event.type == "guest.removed":
+                    break
+        finally:
+            await collector.close()
+        return found
+
+    with simulated(Size(guests=2)) as server, plain_session(server) as instance:
+        guest = view(instance.content, vim.VirtualMachine).view[0]
+        key, host = guest.config.instanceUuid, guest.runtime.host.hardware.systemInfo.uuid
+        finished(guest.PowerOff())
+        server.post_event("HostConnectionLostEvent", name_of(guest.runtime.host))
+        found = asyncio.run(scenario(server, guest))
+    about = {event.type: event.resource for event in found}
+    assert about["host.connection_lost"] == ResourceKey(Kind.HOST, host)
+    for kind in ("task.started", "guest.stopped", "guest.removed"):
+        assert about[kind] == ResourceKey(Kind.GUEST, key)
 
 
 def test_every_class_of_the_table_is_one_of_the_vendors() -> None:

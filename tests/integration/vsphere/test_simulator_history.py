@@ -73,6 +73,37 @@ def test_a_session_has_so_many_event_collectors_and_no_more(vcenter: Vsphere) ->
         manager.CreateCollectorForEvents(Filter())
 
 
+def test_tasks_are_kept_selected_by_time_and_state_and_survive_a_crash() -> None:
+    def ended(instance: Any, *states: str) -> list[tuple[str, str]]:
+        begin = instance.CurrentTime() - timedelta(minutes=5)
+        span = vim.TaskFilterSpec.ByTime(timeType="completedTime", beginTime=begin)
+        wanted = vim.TaskFilterSpec(time=span, state=list(states))
+        reader = instance.content.taskManager.CreateCollectorForTasks(wanted)
+        found = [*reader.ReadNextTasks(2), *reader.ReadNextTasks(1000)]
+        reader.DestroyCollector()
+        return [(info.descriptionId, info.state) for info in found if info.entity._moId == guest]
+
+    with simulated(Size(guests=1)) as server:
+        with session(server) as instance:
+            vm = first_guest(instance.content)
+            guest = vm._moId
+            server.knobs(task_fault={"SuspendVM_Task": "InvalidState"}, task_seconds={"RemoveAllSnapshots_Task": 300})
+            succeeded(vm.PowerOff())
+            succeeded(vm.PowerOn())
+            vm.Suspend()
+            vm.RemoveAllSnapshots()
+            off, on = ("VirtualMachine.powerOff", "success"), ("VirtualMachine.powerOn", "success")
+            suspend = ("VirtualMachine.suspend", "error")
+            assert ended(instance, "success", "error")[-3:] == [off, on, suspend]
+            assert ended(instance, "error") == [suspend]
+            assert ended(instance)[-1] == suspend  # the other one has not ended
+            before = ended(instance)
+            server.kill()
+            server.start()
+        with session(server) as instance:
+            assert ended(instance)[: len(before)] == before
+
+
 def test_event_keys_go_on_after_a_crash() -> None:
     with simulated(Size(guests=1)) as server:
         with session(server) as instance:
