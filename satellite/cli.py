@@ -27,7 +27,7 @@ from satellite.threads import SourceContext, SourceThreads, within
 from shared.addresses import PROXY_PATTERN
 from shared.cli import Commands
 
-_CHECK_SECONDS: Final = 30.0
+_CHECK_SECONDS: Final = 30.0  # for a source that needs no longer to open
 _config = click.option(
     "--config", "path", type=click.Path(path_type=Path), required=True, help="The satellite's satellite.toml."
 )
@@ -175,8 +175,9 @@ async def _check(config: SatelliteConfig, source: Source) -> Sequence[Check]:
         return [Check("collector", False, f"{source.kind}: {source.why}")]
     threads = SourceThreads(source.name)
     collector = source.collector(source.settings, SourceContext(source.name, config.site, threads, SystemClock()))
+    seconds = max(_CHECK_SECONDS, collector.open_seconds)
     try:
-        async with within(_CHECK_SECONDS):
+        async with within(seconds):
             try:
                 await collector.open()
             except Exception as error:  # noqa: BLE001 - the report goes on and says what is wrong
@@ -184,7 +185,7 @@ async def _check(config: SatelliteConfig, source: Source) -> Sequence[Check]:
                 return [opened, *await collector.check()]
             return [*await collector.check(), *await check_clock(collector, SystemClock())]
     except TimeoutError:
-        return [Check("check", False, f"the source did not answer within {_CHECK_SECONDS:g} s")]
+        return [Check("check", False, f"the source did not answer within {seconds:g} s")]
     except Exception as error:  # noqa: BLE001 - a collector's bug is a line of the report too
         return [Check("check", False, f"the collector failed: {type(error).__name__}: {error}")]
     finally:

@@ -62,6 +62,11 @@ class Coverage:
         """Remember why the instants from until_ms on are missing, for the gap that the next sight ends."""
         self._why = (reason, detail)
 
+    def excuse(self, reason: GapReason, detail: str) -> None:
+        """Do the same where nothing else is the reason yet."""
+        if self._why is None:
+            self.blame(reason, detail)
+
     def gaps_before(self, now_ms: int) -> list[Gap]:
         """Return the gap that ends with a cycle that began now; none in the usual case."""
         if self._first:

@@ -11,6 +11,7 @@ import numpy as np
 
 from satellite.collector import PollPlan
 from satellite.coverage import Coverage, Slots
+from satellite.source_health import Failure
 from satellite.stretch import Stretch, allowed
 from shared.columns import I64
 from shared.model import Gap, GapReason, Readings
@@ -65,6 +66,12 @@ class Planned:
         """Be due so many instants after the cycle that began then, or at the next one where that has passed."""
         began_ms = min(began_ms, now_ms)  # the clock may have been set back meanwhile
         self.due_ms = max(self.slots.at(began_ms) + steps * self.slots.interval_ms, self.slots.after(now_ms))
+
+    def postpone(self, from_ms: int, why: Failure) -> None:
+        """Be due later than then, and remember why where that skips an instant."""
+        if (due_ms := self.slots.after(from_ms)) > self.due_ms:
+            self.due_ms = due_ms
+            self.coverage.excuse(why.reason, why.sentence)
 
     def clock_was_set(self, now_ms: int, detail: str) -> list[Gap]:
         """Go on by the clock as it is now; return the gap of what never was."""

@@ -107,12 +107,13 @@ class Scheduler:
     async def _stop(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for threads in self._threads.values():
-            threads.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
             for task in late:
                 _log.warning("%s does not end and is left behind", task.get_name())
+        # Not before: a source says goodbye in one of them, or its session would stay behind at the other end.
+        for threads in self._threads.values():
+            threads.stop()
 
 
 def pause_file(config: SatelliteConfig, source: str) -> Path:

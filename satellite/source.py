@@ -154,7 +154,7 @@ class SourceRunner:
             item.due_ms = max(item.due_ms, item.slots.after(from_ms))
             return
         for plan in self._plans:
-            plan.due_ms = max(plan.due_ms, plan.slots.after(from_ms))
+            plan.postpone(from_ms, self._health.failure)
         # What failed is tried as soon as anything is, however rare it is.
         item.due_ms = min(item.due_ms, self._plans[0].slots.after(from_ms))
 

@@ -54,6 +54,7 @@ class SourceHealth:
         self.state, self.message = "opening", ""
         self.cost = Cost()
         self._source, self._clock = source, clock
+        self.failure = PAUSED  # the last one
         self._failures: dict[str, int] = {}  # in a row, by plan
         self._failing_since = 0
         self._told: set[str] = set()
@@ -74,6 +75,7 @@ class SourceHealth:
 
     def failed(self, plan: str, failure: Failure) -> bool:
         """Note a cycle that gave nothing; return whether the source is to be closed and opened anew."""
+        self.failure = failure
         self._failures[plan] = self._failures.get(plan, 0) + 1
         self.cost.errors += 1
         self.cost.overruns += failure.reason is GapReason.OVERRUN

@@ -20,7 +20,7 @@ class Plan:
     asked: int = 100  # questions of a view, in the sweeps
     vsphere: tuple[int, int, int] = (10, 20, 1_000)  # clusters, and hosts and guests of each
     vsphere_interval: float = 60.0  # seconds between two realtime cycles
-    vsphere_cycles: int = 2  # that are measured
+    vsphere_cycles: int = 3  # that are measured
 
     @property
     def sweep_seconds(self) -> float:

@@ -116,6 +116,7 @@ class _Connection(HTTPSConnection):
         self._pin, self._meter, self._among = pin, meter, among
         self._asked = 0.0
         self._waits = False
+        self._answer: HTTPResponse | None = None
 
     def connect(self) -> None:
         super().connect()
@@ -133,7 +134,8 @@ class _Connection(HTTPSConnection):
 
     def getresponse(self) -> HTTPResponse:
         try:
-            return self._counted(super().getresponse())
+            self._answer = self._counted(super().getresponse())
+            return self._answer
         finally:
             self._meter.add(seconds=0.0 if self._waits else time.monotonic() - self._asked)
 
@@ -145,6 +147,9 @@ class _Connection(HTTPSConnection):
     def close(self) -> None:
         self._among.discard(self)
         super().close()
+        answer, self._answer = self._answer, None
+        if answer is not None:  # of one that was not read to its end it holds the socket
+            answer.close()
 
     def cut(self) -> None:
         """Let a read that is under way in another thread end."""

@@ -47,8 +47,11 @@ class Session:
         self._refused.check(self.where, password)
         try:
             self._log_in(password)
-        except BaseException:
-            self._ended = True
+        except BaseException as error:
+            # Of an answer that was cut the server knows that it let us in, and would keep the session for long.
+            self._ended = not isinstance(error, SourceError) or isinstance(
+                error, SourceDeniedError | SourceUnreachableError
+            )
             self.leave()
             raise
 

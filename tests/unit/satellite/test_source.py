@@ -95,6 +95,25 @@ def test_a_plan_that_answers_does_not_hide_one_that_fails(tmp_path: Path, caplog
     assert sum("answers again" in record.message for record in caplog.records) == 1
 
 
+def test_a_plan_that_waits_for_another_ones_failure_has_a_gap_of_its_reason(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, collector=TwoPlans)
+    opened = 0
+
+    def script(what: str) -> None:
+        nonlocal opened
+        opened += what == "open"
+        if what == "collect" and len(rig.batches) == 4 and opened == 1:
+            raise SourceUnreachableError("nobody is there")
+        if what == "open" and 2 <= opened <= 6:
+            raise SourceUnreachableError("nobody is there")
+
+    rig.collector.script = script
+    rig.drive(lambda: len(rig.batches) >= 12)
+    gaps = [gap for gap in rig.gaps if gap.plan == "asked"]
+    assert gaps
+    assert {REASON.Name(gap.reason) for gap in gaps} == {"GAP_REASON_UNREACHABLE"}
+
+
 def test_a_rare_plan_that_found_the_source_gone_is_asked_again_soon(tmp_path: Path) -> None:
     rig = Rig(tmp_path, collector=TwoPlans)
     asked: list[int] = []
