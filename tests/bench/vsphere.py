@@ -59,10 +59,19 @@ class Satellite:
         """Return what is noted so far."""
         return [Note(**json.loads(line)) for line in self._notes.read_bytes().split(b"\n")[:-1]]
 
+    def wait_first(self, objects: int) -> None:
+        """Wait for the first sight of so many objects."""
+        wait_for(lambda: self._seen(objects), _FIRST_SECONDS, "the first sight")
+        assert self._program.running(), self._program.tail()
+
     def wait(self, found: int, seconds: float) -> None:
         """Wait for so many realtime cycles."""
         wait_for(lambda: self._done(found), seconds, f"{found} realtime cycles: {self._program.tail()}")
         assert self._program.running(), self._program.tail()
+
+    def _seen(self, objects: int) -> bool:
+        time.sleep(0.2)
+        return first(self.notes(), objects) is not None or not self._program.running()
 
     def _done(self, found: int) -> bool:
         time.sleep(0.5)  # reading the notes is not to take part in what is measured
@@ -113,7 +122,7 @@ def _measure(found: Findings, server: Vsphere, satellite: Satellite, plan: Plan)
     clusters, hosts, guests = plan.vsphere
     objects = clusters * (hosts + guests)
     satellite.start()
-    wait_for(lambda: first(satellite.notes(), objects) is not None, _FIRST_SECONDS, "the first sight")
+    satellite.wait_first(objects)
     satellite.wait(1, plan.vsphere_interval)
     reached = first(satellite.notes(), objects)
     assert reached is not None

@@ -18,10 +18,13 @@ SMALL = Plan(
     session_guests=3,
     session_interval=0.25,
     asked=10,
+    vsphere=(1, 2, 6),
+    vsphere_interval=20.0,
+    vsphere_cycles=1,
 )
 
 
-@pytest.mark.parametrize("group", ["gateway", "ingest"])
+@pytest.mark.parametrize("group", ["gateway", "ingest", "vsphere"])
 def test_a_group_measures_all_its_keys_and_writes_them(group: str, tmp_path: Path) -> None:
     files = tmp_path / "bench.json", tmp_path / "performance.md"
     command.measure([group], SMALL, files)
@@ -38,6 +41,9 @@ def test_a_group_measures_all_its_keys_and_writes_them(group: str, tmp_path: Pat
         assert "6 of 6 sessions opened" in text
         assert ", 0 ended by themselves" in text
         assert "the sessions said" not in text
+    if group == "vsphere":
+        assert "6 guests on 2 hosts" in text
+        assert "gaps: 0" in text
 
 
 SIZES = {"satellites": (2,), "series": (200,), "days": (1, 2)}
