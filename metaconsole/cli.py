@@ -290,20 +290,25 @@ def set_backfill(home: Path, name: str, kbit: int, hours: str) -> None:
 @site.command("series")
 @_home
 @click.argument("name")
-@click.option("--quota", type=int, help="How many it may have from now on; default: only print.")
-def series_quota(home: Path, name: str, quota: int | None) -> None:
-    """Print how many series a site has and may have, or set the latter. What is beyond it is refused and counted."""
+@click.option("--quota", type=int, help="How many series it may have from now on; default: as before.")
+@click.option("--resources", type=int, help="How many resources; default: as before.")
+def series_quota(home: Path, name: str, quota: int | None, resources: int | None) -> None:
+    """Print how many series and resources a site has and may have, or set the latter.
+
+    What is beyond it is refused and counted.
+    """
     from metaconsole.store.pool import connect
-    from metaconsole.store.site_settings import UnknownSiteError, find_room, set_quota
+    from metaconsole.store.site_settings import UnknownSiteError, find_rooms, set_quotas
 
     with _sentences(), connect(_url(home)) as connection:
         try:
-            if quota is not None:
-                set_quota(connection, name, quota, "command line")
-            room = find_room(connection, name)
+            if (quota, resources) != (None, None):
+                set_quotas(connection, name, "command line", series=quota, resources=resources)
+            rooms = find_rooms(connection, name)
         except UnknownSiteError as error:
             raise click.ClickException(f"{error}; nephoscope site list names them") from error
-    click.echo(f"{room.series} of {room.quota} series")
+    for thing, room in (("series", rooms.series), ("resources", rooms.resources)):
+        click.echo(f"{room.used} of {room.quota} {thing}")
 
 
 @site.command("list")

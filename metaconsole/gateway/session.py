@@ -60,6 +60,7 @@ class Session:
         self._registration: Registration
         self._sender = Sender(identity.site_id, identity.satellite_id, 0)
         self._holes = Holes({})
+        self._tells_again = False
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def __str__(self) -> str:
@@ -114,15 +115,11 @@ class Session:
         self._answers.drain = uplink_pb2.Drain(reason=reason, reconnect_after_ms=int(after * 1000))
         self._answers.wake()
 
-    @property
-    def lacks_series(self) -> bool:
-        """Whether the quota refused some of its series."""
-        return self._series.lacks
-
-    def define_again(self, after: float) -> None:
-        """Let the satellite connect again after so many seconds: there is room for series that were refused."""
-        self._series.lacks = False
-        self.drain("there is room for series that were refused", after)
+    def tell_again(self, after: float) -> None:
+        """Let the satellite connect again after so many seconds: there is room for what of it was refused. Once."""
+        if not self._tells_again:
+            self._tells_again = True
+            self.drain("there is room for series or resources that were refused", after)
 
     def overdue(self, now: float) -> SessionEnd | None:
         """Return why the session must end when its satellite is silent or takes nothing; now is monotonic seconds."""

@@ -29,7 +29,6 @@ class SessionSeries:
 
     def __init__(self, services: Services, identity: SatelliteIdentity) -> None:
         self.known = Known(services.metrics, Sources())
-        self.lacks = False  # the quota refused some of the series
         self._registration: Registration
         self._services = services
         self._identity = identity
@@ -40,7 +39,6 @@ class SessionSeries:
         """Take what is stored: the epochs that were offered, and the ids of the site's sources."""
         self._registration = registration
         self._states = {state.epoch: state for state in registration.epochs}
-        self.lacks = any(state.refused for state in registration.epochs)
         self.known.sources.learn(sources)
 
     def epoch(self, value: bytes) -> UUID:
@@ -91,7 +89,6 @@ class SessionSeries:
                 await asyncio.sleep(RETRY_SECONDS)
         self._services.outage.back()
         if ids.excess is not None:
-            self.lacks = True
             self._services.quotas.refused(self._registration.satellite, self._registration.site, ids.excess)
         series.extend(ids)
         self._states[epoch] = replace(self._states[epoch], series_through=series.through)

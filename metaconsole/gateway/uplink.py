@@ -23,7 +23,7 @@ from metaconsole.gateway.services import Services
 from metaconsole.gateway.stream import Context, SessionEnd
 from metaconsole.store.database import UnavailableError, UnstorableError
 from metaconsole.store.epochs import COPIES, OldCounterError, TooManyEpochsError, UnregisteredError, find_revoked
-from metaconsole.store.quota import sites_with_room
+from metaconsole.store.quota import have_room
 from metaconsole.store.series import OutOfOrderError
 from shared.pb import uplink_pb2, uplink_pb2_grpc
 from shared.tls import SatelliteIdentity
@@ -31,7 +31,7 @@ from shared.tls import SatelliteIdentity
 WATCH_SECONDS: Final = 1.0
 OPEN: Final = 8  # sessions of one satellite at a time, fenced ones and those that have not greeted among them
 _CROWDED: Final = f"this satellite has {OPEN} sessions open here; it needs one: end the others, or wait 10 s for them"
-ROOM_SECONDS: Final = 5.0  # to look whether sites have room for series again, and to connect again for it
+ROOM_SECONDS: Final = 5.0  # to look whether sites have room again, and to connect again for it
 TRUST_SECONDS: Final = 30.0  # over which all connect again when the authority changes
 _STATUS: Final = {
     ProtocolError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -116,21 +116,22 @@ class Uplink(uplink_pb2_grpc.UplinkServicer):
                 self._sessions[key].revoked(revoked[key])
 
     async def watch_room(self) -> None:
-        """Let satellites that lack series connect again, and define them, once there is room, until cancelled."""
+        """Let satellites that lack series or resources connect again, and tell them, once there is room.
+
+        A new session defines refused series, and begins with the whole inventory. Until cancelled.
+        """
         while True:
             await asyncio.sleep(ROOM_SECONDS)
-            lacking = {key: one for key, one in self._sessions.items() if one.lacks_series}
-            if not lacking:
+            if not self._sessions:
                 continue
             try:
                 async with self._services.database.connection() as connection:
-                    roomy = await sites_with_room(connection, sorted({site_id for site_id, _ in lacking}))
+                    lacking = await have_room(connection)
             except UnavailableError as error:
-                _log.debug("which sites have room for series is not known at this moment: %s", error)
+                _log.debug("which satellites lack what there is room for is not known at this moment: %s", error)
                 continue
-            for (site_id, _), session in lacking.items():
-                if site_id in roomy:
-                    session.define_again(random.uniform(0, ROOM_SECONDS))  # noqa: S311
+            for key in lacking & self._sessions.keys():
+                self._sessions[key].tell_again(random.uniform(0, ROOM_SECONDS))  # noqa: S311
 
     async def watch_trust(self) -> None:
         """Let all satellites connect again, one after the other, when the authorities change, until cancelled."""

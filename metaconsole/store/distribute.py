@@ -17,6 +17,7 @@ DISTRIBUTED: Final = (
     "resource", "resource_key", "identity_claim", "resource_version", "relation", "series", "event", "gap",
     "compaction", "part", "part_grid", "part_day", "chunk", "chunk_grid", "rollup",
     "join_token", "clock_event", "tally", "produced", "difference", "dictionary", "refused_series",
+    "left_out",
 )  # fmt: skip
 # Copied to every server, in the order in which they refer to each other: small, and joined with those above, or with
 # each other.

@@ -74,7 +74,6 @@ class EpochState:
     taken: Sequence[tuple[int, int]]
     retired: bool
     ranges: int = 0  # that were taken, of the offer or not
-    refused: int = 0  # definitions, because the site has its series
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +120,13 @@ async def _register(
         assert opened is not None
         session, incarnation = opened
         await connection.execute(_SQL["forget_maps"], offered)
+        await connection.execute(_SQL["forget_left_out"], who)
         created = (await connection.execute(_SQL["create_epochs"], offered)).rowcount
         await _spend(connection, who, created, f"satellite {satellite} of site {site}")
         rows = await (await connection.execute(_SQL["find_epochs"], offered)).fetchall()
     known = {epoch: found for epoch, *found in rows}
     states = [_state(offer, *known[offer.epoch], current=offer.epoch == run) for offer in offers]
-    for _, taken, _ in known.values():
+    for _, taken in known.values():
         if len(taken) > RANGES_ALARM:
             _log.error(
                 "what was taken of satellite %s of %s has %s holes; it should have few", satellite, site, len(taken)
@@ -215,11 +215,11 @@ async def newest_session(connection: AsyncConnection, site_id: int, satellite_id
     return f"session {row[0]} is the newer one" + (f", from {row[2]}" if row[2] else "") + f"; {COPIES}"
 
 
-def _state(offer: Offer, through: int, taken: Int8Multirange, refused: int, *, current: bool) -> EpochState:
+def _state(offer: Offer, through: int, taken: Int8Multirange, *, current: bool) -> EpochState:
     ranges = [(part.lower, part.upper) for part in taken if part.lower is not None and part.upper is not None]
     # A frame that was taken has a number below the next new one's, or numbers are being used twice.
     retired = current and bool(ranges) and offer.next_sequence < ranges[-1][1]
-    return EpochState(offer.epoch, through, _common(offer.unsent, ranges), retired, len(ranges), refused)
+    return EpochState(offer.epoch, through, _common(offer.unsent, ranges), retired, len(ranges))
 
 
 def _common(offered: Sequence[tuple[int, int]], taken: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Which resource a source speaks of: by the key it used before, else by a strong claim, else a new one.
 
-The one promise: two keys that live in one source at the same time are never one resource, whatever they claim.
-Everything here runs inside a transaction that holds the site's lock.
+The one promise: two keys that live in one source at the same time are never one resource, whatever they claim; and no
+resource is minted beyond the site's quota. Everything here runs inside a transaction that holds the site's lock.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from uuid import UUID, uuid4
 
 from metaconsole.store.database import AsyncConnection
+from metaconsole.store.quota import count, rooms
 from metaconsole.store.sql import statements
 from shared.pb import inventory_pb2
 
@@ -30,10 +31,11 @@ class Identities:
 async def identify(
     connection: AsyncConnection, site_id: int, source_id: int, delta: inventory_pb2.InventoryDelta
 ) -> Identities:
-    """Return the resource of every key that the delta names, minting what is new, and keep its claims."""
+    """Return the resources of the keys that the delta names, minting new ones while there is room; keep the claims."""
     wanted: list[Key] = [(resource.kind, resource.key) for resource in delta.resources]
     known = await find(connection, site_id, [(source_id, *key) for key in wanted])
     found = {key: known[source_id, *key] for key in wanted if (source_id, *key) in known}
+    left = await _left(connection, site_id, len(wanted) - len(found))
     candidates = await _candidates(connection, site_id, source_id, delta)
     ties: list[tuple[UUID, UUID]] = []
     new: dict[Key, UUID] = {}
@@ -43,7 +45,8 @@ async def identify(
         claimed = candidates.best(resource, used)
         if key in found and claimed is not None:
             ties.append((found[key], claimed))
-        if key not in found:
+        if key not in found and (claimed or left):
+            left -= claimed is None
             found[key] = new[key] = claimed or uuid4()
             used.add(found[key])
     await _keep_keys(connection, site_id, source_id, new)
@@ -67,13 +70,14 @@ async def find(connection: AsyncConnection, site_id: int, references: Iterable[R
 async def find_or_mint(
     connection: AsyncConnection, site_id: int, references: Collection[Reference]
 ) -> dict[Reference, UUID]:
-    """Return the resource of every reference; what is not known yet is minted, its inventory will follow."""
+    """Return the resources of the references; new ones are minted while there is room, their inventory will follow."""
     found = await find(connection, site_id, references)
     by_source: dict[int, dict[Key, UUID]] = {}
-    for source_id, kind, key in set(references) - found.keys():
+    new = sorted(set(references) - found.keys())
+    for source_id, kind, key in new[: await _left(connection, site_id, len(new))]:
         by_source.setdefault(source_id, {})[kind, key] = found[source_id, kind, key] = uuid4()
-    for source_id, new in sorted(by_source.items()):
-        await _keep_keys(connection, site_id, source_id, new)
+    for source_id, minted in by_source.items():
+        await _keep_keys(connection, site_id, source_id, minted)
     return found
 
 
@@ -133,6 +137,11 @@ async def _candidates(
     return _Candidates(by_claim, claimed)
 
 
+async def _left(connection: AsyncConnection, site_id: int, new: int) -> int:
+    """Return how many of so many new resources may be minted."""
+    return min(new, (await rooms(connection, site_id)).resources.left) if new else 0
+
+
 async def _keep_keys(connection: AsyncConnection, site_id: int, source_id: int, new: Mapping[Key, UUID]) -> None:
     if new:
         parameters = {
@@ -144,7 +153,9 @@ async def _keep_keys(connection: AsyncConnection, site_id: int, source_id: int, 
         }
         # A resource that was renamed leaves its old key: who comes under that one later is somebody else.
         await connection.execute(_SQL["release_keys"], parameters)
-        await connection.execute(_SQL["keep_keys"], parameters)
+        minted = await (await connection.execute(_SQL["keep_keys"], parameters)).fetchone()
+        assert minted is not None
+        await count(connection, site_id, resources=minted[0])
 
 
 async def _keep_claims(
@@ -153,7 +164,12 @@ async def _keep_claims(
     resources: Iterable[inventory_pb2.Resource],
     found: Mapping[Key, UUID],
 ) -> None:
-    claims = [(found[resource.kind, resource.key], claim) for resource in resources for claim in resource.claims]
+    claims = [
+        (found[key], claim)
+        for resource in resources
+        if (key := (resource.kind, resource.key)) in found
+        for claim in resource.claims
+    ]
     if claims:
         parameters = {
             "site_id": site_id,

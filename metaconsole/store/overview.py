@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 from psycopg.rows import class_row
 
 from metaconsole.store.database import Connection
-from metaconsole.store.quota import SERIES, Room
+from metaconsole.store.quota import Rooms
 from metaconsole.store.scope import Scope
 from metaconsole.store.sql import statements
 
@@ -75,6 +75,7 @@ class SatelliteRow:
     lost_frames: int = 0
     refused_samples: int = 0  # of frames that are stored
     refused: dict[str, Any] | None = None  # series: how many, and what the newest are
+    left_out: dict[str, Any] | None = None  # resources: how many, and of which source and kind most of them are
     epochs_refused: int | None = None
 
     def is_seen(self, now_ms: int) -> bool:
@@ -171,10 +172,10 @@ def not_ready(connection: Connection) -> list[str]:
     return reasons
 
 
-def rooms(connection: Connection, scope: Scope) -> dict[str, Room]:
-    """Return how many series each site may have, and has, by name."""
-    rows = connection.execute(_SQL["rooms"], {"sites": scope.parameter, "quota": SERIES})
-    return {site: Room(quota, series) for site, quota, series in rows}
+def rooms(connection: Connection, scope: Scope) -> dict[str, Rooms]:
+    """Return how many series and resources each site may have, and has, by name."""
+    rows = connection.execute(_SQL["rooms"], {"sites": scope.parameter})
+    return {site: Rooms.of(None if found[0] is None else found) for site, *found in rows}
 
 
 def figures(connection: Connection) -> dict[str, int]:

@@ -37,7 +37,7 @@ async def forget_series(connection: AsyncConnection, site_id: int, before: datet
             async with transaction(connection):
                 await lock_site(connection, site_id)  # nobody defines a series meanwhile
                 cursor = await connection.execute(_SQL["forget_series"], {**parameters, "series": gone})
-                await count(connection, site_id, -cursor.rowcount)
+                await count(connection, site_id, series=-cursor.rowcount)
             forgotten += cursor.rowcount
         after = page[-1][0]
 

@@ -16,7 +16,7 @@ import numpy as np
 from metaconsole.store.database import AsyncConnection, StoreError, transaction
 from metaconsole.store.definitions import Definition
 from metaconsole.store.identity import STRONG
-from metaconsole.store.quota import REFUSED, Excess, count, note_refused, room
+from metaconsole.store.quota import REFUSED, Excess, Rooms, count, note_refused, rooms
 from metaconsole.store.sql import statements
 from shared.columns import I64
 from shared.model import CLAIM_STRENGTH
@@ -83,15 +83,15 @@ async def define_series(
     excess: Excess | None = None
     async with transaction(connection):
         await lock_site(connection, site_id)
-        good, refused, quota = await _admit(connection, site_id, definitions)
+        good, refused, for_resources, found = await _admit(connection, site_id, definitions)
         if good:
             rows = await _mint(connection, site_id, [definitions[index] for index in good])
-            for column, found in zip(columns, zip(*rows, strict=True), strict=True):
-                column[good] = found
+            for column, minted in zip(columns, zip(*rows, strict=True), strict=True):
+                column[good] = minted
         if refused:
             over = [definitions[index] for index in refused]
             columns[0][refused], columns[1][refused] = REFUSED, [one.metric_id for one in over]
-            excess = await note_refused(connection, site_id, satellite_id, epoch, over, quota)
+            excess = await note_refused(connection, site_id, satellite_id, epoch, over, for_resources, found)
         lists = dict(zip(("series_ids", "metric_ids", "source_ids"), (c.tolist() for c in columns), strict=True))
         # Last, so that whoever holds the epoch's row waits for nothing more.
         through = {**who, "first_id": first_id, "last_id": first_id + len(definitions) - 1}
@@ -119,28 +119,43 @@ async def lock_site(connection: AsyncConnection, site_id: int) -> None:
 
 async def _admit(
     connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]
-) -> tuple[list[int], list[int], int]:
-    """Return the places of the definitions that get a series, of those that the quota refuses, and the quota."""
+) -> tuple[list[int], list[int], int, Rooms]:
+    """Return the places of the definitions that get a series and of those that a quota refuses, and why.
+
+    That is how many of the latter are of new resources for which there is no room, and the quotas.
+    """
     good = [place for place, definition in enumerate(definitions) if definition.metric_id]
-    found = await room(connection, site_id)
-    if len(good) <= found.left:  # whether they are new or not
-        return good, [], found.quota
+    found = await rooms(connection, site_id)
+    if len(good) <= min(found.series.left, found.resources.left):  # whether they are new or not
+        return good, [], 0, found
     known = await _known(connection, site_id, [definitions[place] for place in good])
     new: set[Definition] = set()
-    admitted, refused = [], []
-    for place, is_known in zip(good, known, strict=True):
+    fresh: set[tuple[str, str, str]] = set()  # resources
+    admitted: list[int] = []
+    refused: list[int] = []
+    for_resources = 0
+    for place, (has_resource, has_series) in zip(good, known, strict=True):
         definition = definitions[place]
-        if is_known or definition in new or len(new) < found.left:
+        resource = (definition.source, definition.kind, definition.key)
+        is_fresh = not has_resource and resource not in fresh
+        if has_series or definition in new:
             admitted.append(place)
-            if not is_known:
-                new.add(definition)
-        else:
+        elif is_fresh and len(fresh) == found.resources.left:
+            for_resources += 1
             refused.append(place)
-    return admitted, refused, found.quota
+        elif len(new) == found.series.left:
+            refused.append(place)
+        else:
+            new.add(definition)
+            fresh.update([resource] * is_fresh)
+            admitted.append(place)
+    return admitted, refused, for_resources, found
 
 
-async def _known(connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]) -> list[bool]:
-    """Return of each definition whether its series exists; nothing is minted."""
+async def _known(
+    connection: AsyncConnection, site_id: int, definitions: Sequence[Definition]
+) -> list[tuple[bool, bool]]:
+    """Return of each definition whether its resource and its series exist; nothing is minted."""
     names = sorted({definition.source for definition in definitions})
     rows = await (await connection.execute(_SQL["find_sources"], {"site_id": site_id, "names": names})).fetchall()
     sources = dict.fromkeys(names, 0) | dict(rows)
@@ -148,7 +163,8 @@ async def _known(connection: AsyncConnection, site_id: int, definitions: Sequenc
     rows = await (await connection.execute(_SQL["find_resources"], parameters)).fetchall()
     parameters["resources"] = [resource_id or _NOBODY for (resource_id,) in rows]
     rows = await (await connection.execute(_SQL["find_series"], parameters)).fetchall()
-    return [series_id is not None for (series_id,) in rows]
+    found = zip(parameters["resources"], rows, strict=True)
+    return [(resource_id != _NOBODY, series_id is not None) for resource_id, (series_id,) in found]
 
 
 async def _mint(
@@ -157,11 +173,11 @@ async def _mint(
     """Return global id, metric and source of each definition, in order."""
     sources = await mint_sources(connection, site_id, [definition.source for definition in definitions])
     parameters = _parameters(site_id, definitions, sources)
-    await connection.execute(_SQL["mint_resources"], parameters)
+    resources = (await connection.execute(_SQL["mint_resources"], parameters)).rowcount
     rows = await (await connection.execute(_SQL["find_resources"], parameters)).fetchall()
     parameters["resources"] = [resource_id for (resource_id,) in rows]
     minted = await connection.execute(_SQL["mint_series"], parameters)
-    await count(connection, site_id, minted.rowcount)
+    await count(connection, site_id, series=minted.rowcount, resources=resources)
     rows = await (await connection.execute(_SQL["find_series"], parameters)).fetchall()
     series = [series_id for (series_id,) in rows]
     return list(zip(series, parameters["metrics"], parameters["sources"], strict=True))

@@ -1,4 +1,4 @@
-"""What an administrator sets for a site: its budget of backfill, and how many series it may have.
+"""What an administrator sets for a site: its budget of backfill, and how many series and resources it may have.
 
 The one promise: each change is on the audit trail in the same transaction.
 """
@@ -9,7 +9,7 @@ from typing import Any, Final
 from metaconsole.store import audit
 from metaconsole.store.budgets import Budget
 from metaconsole.store.database import Connection
-from metaconsole.store.quota import MOST_SERIES, SERIES, Room
+from metaconsole.store.quota import MOST, Rooms
 from metaconsole.store.scope import EVERYTHING, Scope
 from metaconsole.store.sql import statements
 
@@ -58,20 +58,30 @@ def set_budget(
     audit.append(connection, audit.Entry(actor, "site.backfill", site, address, detail))
 
 
-def find_room(connection: Connection, site: str, scope: Scope = EVERYTHING) -> Room:
-    """Return how many series a site may have, and has; raises UnknownSiteError."""
-    row = connection.execute(_SQL["series"], {"site_id": _find(connection, site, scope)[0]}).fetchone()
-    return Room(*row) if row else Room(SERIES, 0)
+def find_rooms(connection: Connection, site: str, scope: Scope = EVERYTHING) -> Rooms:
+    """Return how many series and resources a site may have, and has; raises UnknownSiteError."""
+    return Rooms.of(connection.execute(_SQL["rooms"], {"site_id": _find(connection, site, scope)[0]}).fetchone())
 
 
-def set_quota(
-    connection: Connection, site: str, quota: int, actor: str, address: str = "", scope: Scope = EVERYTHING
+def set_quotas(
+    connection: Connection,
+    site: str,
+    actor: str,
+    address: str = "",
+    scope: Scope = EVERYTHING,
+    *,
+    series: int | None = None,
+    resources: int | None = None,
 ) -> None:
-    """Set how many series a site may have; raises UnknownSiteError, ValueError."""
-    if not 0 <= quota <= MOST_SERIES:
-        raise ValueError(f"a site may have 0 to {MOST_SERIES} series, not {quota}")
-    connection.execute(_SQL["set_quota"], {"site_id": _find(connection, site, scope)[0], "quota": quota})
-    audit.append(connection, audit.Entry(actor, "site.series", site, address, {"quota": quota}))
+    """Set how many series and resources a site may have, None as before; raises UnknownSiteError, ValueError."""
+    given = {name: quota for name, quota in (("series", series), ("resources", resources)) if quota is not None}
+    for name, quota in given.items():
+        if not 0 <= quota <= MOST:
+            raise ValueError(f"a site may have 0 to {MOST} {name}, not {quota}")
+    found = find_rooms(connection, site, scope)
+    quotas = {"series": found.series.quota, "resources": found.resources.quota} | given
+    connection.execute(_SQL["set_quotas"], {"site_id": _find(connection, site, scope)[0], **quotas})
+    audit.append(connection, audit.Entry(actor, "site.quotas", site, address, given))
 
 
 def _find(connection: Connection, site: str, scope: Scope) -> tuple[Any, ...]:

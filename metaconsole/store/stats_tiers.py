@@ -14,6 +14,7 @@ TIERS: Final = {
     "inventory": (
         "site", "satellite", "source", "resource", "resource_key", "resource_version", "identity_claim", "relation",
         "metric", "series", "epoch", "epoch_series", "dictionary", "refused_series",
+        "left_out",
     ),
     "accounts": (
         "account", "role_binding", "web_session", "sign_in_link", "sign_in_attempt", "api_token", "join_token", "audit",

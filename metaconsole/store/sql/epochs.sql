@@ -33,10 +33,16 @@ SELECT site_id, satellite_id, revoked_at FROM satellite WHERE revoked_at IS NOT 
 -- Those of epochs that are not offered, and those that lack series for which there is room again: they are told anew,
 -- as a whole, so that forget_series in retention.sql sees an epoch without a map.
 WITH renewed AS (
-    DELETE FROM refused_series
+    DELETE FROM refused_series refused
     WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND (
         epoch <> ALL(%(epochs)s::uuid[])
-        OR EXISTS (SELECT 1 FROM dictionary WHERE dictionary.site_id = %(site_id)s AND series < quota)
+        OR EXISTS (
+            SELECT 1 FROM dictionary d
+            WHERE d.site_id = %(site_id)s AND (
+                (refused.definitions > refused.for_resources AND d.series < d.quota)
+                OR (refused.for_resources > 0 AND d.resources < d.resource_quota)
+            )
+        )
     )
     RETURNING epoch
 ), forgotten AS (
@@ -47,6 +53,10 @@ WITH renewed AS (
 )
 UPDATE epoch SET series_through = 0
 WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch IN (SELECT epoch FROM forgotten)
+
+-- forget_left_out
+-- The satellite tells all of its inventory again.
+DELETE FROM left_out WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
 
 -- create_epochs
 INSERT INTO epoch (site_id, satellite_id, epoch)
@@ -66,11 +76,8 @@ RETURNING epochs_left
 UPDATE satellite SET epochs_refused_at = now() WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s
 
 -- find_epochs
-SELECT epoch.epoch, series_through, taken, coalesce(refused.definitions, 0)
-FROM epoch
-LEFT JOIN refused_series refused ON refused.site_id = epoch.site_id AND refused.satellite_id = epoch.satellite_id
-    AND refused.epoch = epoch.epoch
-WHERE epoch.site_id = %(site_id)s AND epoch.satellite_id = %(satellite_id)s AND epoch.epoch = ANY(%(epochs)s::uuid[])
+SELECT epoch, series_through, taken FROM epoch
+WHERE site_id = %(site_id)s AND satellite_id = %(satellite_id)s AND epoch = ANY(%(epochs)s::uuid[])
 
 -- newest_session
 SELECT session, revoked_at, liveness.peer

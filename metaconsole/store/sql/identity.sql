@@ -45,9 +45,12 @@ WITH new AS (
     INSERT INTO resource (site_id, resource_id, kind)
     SELECT %(site_id)s, resource_id, kind FROM new
     ON CONFLICT (site_id, resource_id) DO NOTHING
+    RETURNING resource_id
+), kept AS (
+    INSERT INTO resource_key (site_id, source_id, kind, key, resource_id)
+    SELECT %(site_id)s, %(source_id)s, kind, key, resource_id FROM new
 )
-INSERT INTO resource_key (site_id, source_id, kind, key, resource_id)
-SELECT %(site_id)s, %(source_id)s, kind, key, resource_id FROM new
+SELECT count(*) FROM minted
 
 -- keep_claims
 INSERT INTO identity_claim (site_id, type, value, resource_id, strength)

@@ -32,11 +32,16 @@ SELECT s.site_id, s.satellite_id::text AS id, s.name, site.name AS site, s.head,
        (SELECT coalesce(sum(t.samples), 0)::bigint FROM tally t
         WHERE t.site_id = s.site_id AND t.satellite_id = s.satellite_id AND t.reason <> ''
           AND t.counted_at > now() - interval '35 days') AS refused_samples,
-       (SELECT jsonb_build_object('definitions', sum(r.definitions) OVER (), 'source', r.source, 'kind', r.kind,
+       (SELECT jsonb_build_object('definitions', sum(r.definitions) OVER (),
+                                  'for_resources', sum(r.for_resources) OVER (), 'source', r.source, 'kind', r.kind,
                                   'metric', r.metric, 'label', r.label, 'label_values', r.label_values,
                                   'at', (extract(epoch FROM r.refused_at) * 1000)::bigint)
         FROM refused_series r WHERE r.site_id = s.site_id AND r.satellite_id = s.satellite_id
         ORDER BY r.refused_at DESC LIMIT 1) AS refused,
+       (SELECT jsonb_build_object('resources', sum(o.resources) OVER (), 'source', o.source, 'kind', o.kind,
+                                  'of_these', o.resources, 'at', (extract(epoch FROM o.left_out_at) * 1000)::bigint)
+        FROM left_out o WHERE o.site_id = s.site_id AND o.satellite_id = s.satellite_id
+        ORDER BY o.resources DESC, o.source, o.kind LIMIT 1) AS left_out,
        (extract(epoch FROM s.epochs_refused_at) * 1000)::bigint AS epochs_refused,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reader', p.reader, 'ordinal', p.ordinal,
                                                      'behind', greatest(s.head - p.ordinal, 0)) ORDER BY p.reader)
@@ -56,7 +61,7 @@ ORDER BY site.name, s.name
 
 -- rooms
 -- By satellite, as sites_in in dictionary.sql: a site without one has no series.
-SELECT site.name, coalesce(max(d.quota), %(quota)s)::bigint, coalesce(max(d.series), 0)::bigint
+SELECT site.name, max(d.quota), max(d.series), max(d.resource_quota), max(d.resources)
 FROM satellite s
 JOIN site ON site.site_id = s.site_id
 LEFT JOIN dictionary d ON d.site_id = s.site_id

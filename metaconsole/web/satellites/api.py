@@ -37,15 +37,26 @@ class Rival(Shape):
 
 
 class RefusedSeries(Shape):
-    """Series of a satellite that are refused because the site has as many as it may have."""
+    """Series of a satellite that are refused because the site has as many series, or resources, as it may have."""
 
     definitions: int = Field(description="how many are refused now")
+    for_resources: int = Field(description="of them: those of new resources, for which there is no room")
     at: Milliseconds = Field(description="when the newest were refused")
     source: str = Field(description="of most of the newest; so are kind, metric and label")
     kind: str
     metric: str
     label: str = Field(description="with the most new values: an attribute's name, or empty for the resource's key")
     label_values: int = Field(description="of the label, among the newest")
+
+
+class LeftOutResources(Shape):
+    """New resources that a satellite told of and that are left out because the site has as many as it may have."""
+
+    resources: int = Field(description="once for each message, since it connected or its newest full inventory")
+    at: Milliseconds = Field(description="when some of the source and kind were left out last")
+    source: str = Field(description="that told most of them, of that kind")
+    kind: str
+    of_these: int = Field(description="how many it told of that kind")
 
 
 class Satellite(Shape):
@@ -98,8 +109,11 @@ class Satellite(Shape):
     missing_frames: int = Field(description="of the last 35 days, refused and dropped ones among them")
     refused_series: RefusedSeries | None = Field(description="null where none is refused now")
     refused_samples: int = Field(description="of the last 35 days, of such series, in frames that are stored otherwise")
+    left_out_resources: LeftOutResources | None = Field(description="null where none is left out")
     site_series: int = Field(description="in the dictionary of its site")
     site_series_quota: int = Field(description="how many the site may have")
+    site_resources: int = Field(description="of its site, those that are gone and kept among them")
+    site_resources_quota: int = Field(description="how many the site may have")
     epochs_refused: Milliseconds | None = Field(
         description="when it was turned away last because it starts over and over; null where not in the last 5 minutes"
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from metaconsole.store import overview
 from metaconsole.store.database import Connection
 from metaconsole.store.overview import SatelliteRow
-from metaconsole.store.quota import Room
+from metaconsole.store.quota import Rooms
 from metaconsole.store.scope import Scope
 from metaconsole.web.heartbeat import instant, integer, number
 from shared.protocol import Skew, skew
@@ -24,7 +24,7 @@ def satellites(connection: Connection, scope: Scope) -> list[dict[str, Any]]:
     return [_item(row, rooms[row.site], now) for row in overview.satellites(connection, scope)]
 
 
-def _item(row: SatelliteRow, room: Room, now: int) -> dict[str, Any]:
+def _item(row: SatelliteRow, rooms: Rooms, now: int) -> dict[str, Any]:
     beat = row.heartbeat
     oldest = instant(beat, "oldest_unsent_ms")
     waiting, rate = integer(beat, "spool_bytes"), number(beat, "backfill_rate")
@@ -68,8 +68,11 @@ def _item(row: SatelliteRow, room: Room, now: int) -> dict[str, Any]:
         "missing_frames": row.missing_frames + row.lost_frames,
         "refused_series": row.refused,
         "refused_samples": row.refused_samples,
-        "site_series": room.series,
-        "site_series_quota": room.quota,
+        "left_out_resources": row.left_out,
+        "site_series": rooms.series.used,
+        "site_series_quota": rooms.series.quota,
+        "site_resources": rooms.resources.used,
+        "site_resources_quota": rooms.resources.quota,
         "epochs_refused": row.epochs_refused if now - (row.epochs_refused or 0) <= RIVAL_MS else None,
         "rss_bytes": number(beat, "rss_bytes"),
         "cpu_seconds": number(beat, "cpu_seconds"),

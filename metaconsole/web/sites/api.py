@@ -11,15 +11,15 @@ from pydantic import Field
 
 from metaconsole.auth.principal import NOTHING
 from metaconsole.store.budgets import Budget
-from metaconsole.store.quota import MOST_SERIES
+from metaconsole.store.quota import MOST
 from metaconsole.store.site_settings import (
     MOST_KBIT,
     find_budget,
-    find_room,
+    find_rooms,
     hours_text,
     parse_hours,
     set_budget,
-    set_quota,
+    set_quotas,
 )
 from metaconsole.web.errors import Problem
 from metaconsole.web.security import current_principal, signed_in
@@ -55,16 +55,20 @@ class Backfill(Shape):
     hours: str = Field("", max_length=11, description="only then, in UTC, as 22:00-06:00; empty: all day")
 
 
-class SeriesQuota(Shape):
-    """How many series a site may have; what is beyond it is refused and counted."""
+class Quotas(Shape):
+    """How many series and resources a site may have; what is beyond is refused and counted."""
 
-    quota: int = Field(ge=0, le=MOST_SERIES)
+    quota: int | None = Field(None, ge=0, le=MOST, description="of series; null: as before")
+    resource_quota: int | None = Field(None, ge=0, le=MOST, description="of resources; null: as before")
 
 
-class SeriesRoom(SeriesQuota):
-    """How many series a site may have, and has."""
+class SiteRooms(Shape):
+    """How many series and resources a site may have, and has, those of which only history is left among them."""
 
-    series: int = Field(description="in the dictionary now, those of which only history is left among them")
+    quota: int = Field(description="of series")
+    series: int
+    resource_quota: int
+    resources: int
 
 
 @api.get("/sites")
@@ -113,32 +117,38 @@ def change_backfill(name: str, kbit: int, hours: str) -> None:
 
 @api.get("/sites/<name>/series")
 @signed_in
-@api.output(SeriesRoom)
+@api.output(SiteRooms)
 @api.doc(operation_id="getSeriesQuota")
 def series(name: str) -> dict[str, Any]:
-    """Return how many series a site may have, and has."""
+    """Return how many series and resources a site may have, and has."""
     with services().database.read() as connection:
-        room = find_room(connection, name, current_principal().scope)
-    return {"quota": room.quota, "series": room.series}
+        rooms = find_rooms(connection, name, current_principal().scope)
+    return {
+        "quota": rooms.series.quota,
+        "series": rooms.series.used,
+        "resource_quota": rooms.resources.quota,
+        "resources": rooms.resources.used,
+    }
 
 
 @api.put("/sites/<name>/series")
 @signed_in("admin")
-@api.input(SeriesQuota, location="json", arg_name="given")
+@api.input(Quotas, location="json", arg_name="given")
 @api.output({}, status_code=204)
 @api.doc(operation_id="setSeriesQuota")
-def set_series(name: str, given: SeriesQuota) -> Response:
-    """Set how many series a site may have; what was refused is taken within seconds where there is room now."""
-    change_quota(name, given.quota)
+def set_series(name: str, given: Quotas) -> Response:
+    """Set how many series and resources a site may have; what was refused is taken soon where there is room now."""
+    change_quotas(name, given.quota, given.resource_quota)
     return Response(status=204)
 
 
-def change_quota(name: str, quota: int) -> None:
-    """Set the quota on behalf of who asks; raises Problem 400, UnknownSiteError."""
+def change_quotas(name: str, series: int | None, resources: int | None) -> None:
+    """Set the quotas on behalf of who asks; raises Problem 400, UnknownSiteError."""
     principal = current_principal()
     try:
         with services().database.write() as connection:
             where = principal.scopes.get("admin", NOTHING)
-            set_quota(connection, name, quota, principal.name, request.remote_addr or "", where)
+            address = request.remote_addr or ""
+            set_quotas(connection, name, principal.name, address, where, series=series, resources=resources)
     except ValueError as error:
         raise Problem(400, str(error)) from error

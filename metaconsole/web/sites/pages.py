@@ -7,13 +7,13 @@ from typing import Any
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
 from metaconsole.auth.principal import NOTHING
-from metaconsole.store.site_settings import find_budget, find_room, hours_text
+from metaconsole.store.site_settings import find_budget, find_rooms, hours_text
 from metaconsole.web.errors import Problem
 from metaconsole.web.satellites import view as satellites_view
 from metaconsole.web.security import current_principal, signed_in
 from metaconsole.web.services import services
 from metaconsole.web.sites import view
-from metaconsole.web.sites.api import change_backfill, change_quota
+from metaconsole.web.sites.api import change_backfill, change_quotas
 from metaconsole.web.ui import states
 from metaconsole.web.ui.context import address, carried
 from metaconsole.web.ui.language import gettext
@@ -63,27 +63,29 @@ def set_backfill(name: str) -> Response:
 @pages.get("/sites/<name>/series")
 @signed_in("admin")
 def series(name: str) -> str:
-    """Show how many series a site may have to whoever may change it."""
-    with services().database.read() as connection:
-        room = find_room(connection, name, current_principal().scopes.get("admin", NOTHING))
-    return render_template("sites/series.html", site=name, room=room, quota=room.quota, error="")
+    """Show how many series and resources a site may have to whoever may change it."""
+    return _series_page(name, {})
 
 
 @pages.post("/sites/<name>/series")
 @signed_in("admin")
 def set_series(name: str) -> Response:
     """Change it, and go back to the satellites, which show what becomes of it."""
-    quota = request.form.get("quota", "").strip()
+    typed = {field: request.form.get(field, "").strip() for field in ("quota", "resources")}
     try:
-        if not re.fullmatch(r"\d{1,10}", quota):
-            raise Problem(400, gettext("The quota is a number of series."))
-        change_quota(name, int(quota))
+        if not all(re.fullmatch(r"\d{1,10}", text) for text in typed.values()):
+            raise Problem(400, gettext("How many series and resources: two numbers."))
+        change_quotas(name, int(typed["quota"]), int(typed["resources"]))
     except Problem as problem:
-        with services().database.read() as connection:
-            room = find_room(connection, name, current_principal().scopes.get("admin", NOTHING))
-        page = render_template("sites/series.html", site=name, room=room, quota=quota, error=problem.detail)
-        return make_response(page, 400)
+        return make_response(_series_page(name, typed, problem.detail), 400)
     return make_response(redirect(address("satellites.index", site=name), code=303))
+
+
+def _series_page(name: str, typed: Mapping[str, str], error: str = "") -> str:
+    with services().database.read() as connection:
+        rooms = find_rooms(connection, name, current_principal().scopes.get("admin", NOTHING))
+    fields = {"quota": rooms.series.quota, "resources": rooms.resources.quota} | dict(typed)
+    return render_template("sites/series.html", site=name, rooms=rooms, error=error, **fields)
 
 
 def _tile(site: Mapping[str, Any], satellites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from metaconsole.store import overview, stats
 from metaconsole.store.database import Connection
 from metaconsole.store.overview import SatelliteRow
-from metaconsole.store.quota import Room
+from metaconsole.store.quota import Rooms
 from metaconsole.store.scope import EVERYTHING
 from metaconsole.store.stats import Sizes
 from metaconsole.store.stats_forecast import Forecast, forecast
@@ -46,13 +46,15 @@ class Figures(Collector):
         yield from _of_sites(overview.rooms(self._connection, EVERYTHING))
 
 
-def _of_sites(rooms: Mapping[str, Room]) -> Iterator[Metric]:
-    series = GaugeMetricFamily("nephoscope_site_series", "Series in the dictionary.", labels=("site",))
-    quota = GaugeMetricFamily("nephoscope_site_series_quota", "Series that a site may have.", labels=("site",))
-    for site, room in rooms.items():
-        series.add_metric((site,), room.series)
-        quota.add_metric((site,), room.quota)
-    yield from (series, quota)
+def _of_sites(rooms: Mapping[str, Rooms]) -> Iterator[Metric]:
+    for name, word, said in (("series", "Series", "in the dictionary"), ("resources", "Resources", "that are kept")):
+        used = GaugeMetricFamily(f"nephoscope_site_{name}", f"{word} {said}.", labels=("site",))
+        quota = GaugeMetricFamily(f"nephoscope_site_{name}_quota", f"{word} that a site may have.", labels=("site",))
+        for site, found in rooms.items():
+            room = found.series if name == "series" else found.resources
+            used.add_metric((site,), room.used)
+            quota.add_metric((site,), room.quota)
+        yield from (used, quota)
 
 
 def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]:
@@ -78,6 +80,9 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
     left_out = GaugeMetricFamily(
         "nephoscope_satellite_samples_refused", "Samples of such series, of the last 35 days.", labels=_LABELS
     )
+    unminted = GaugeMetricFamily(
+        "nephoscope_satellite_resources_left_out", "New ones left out: the site has all its resources.", labels=_LABELS
+    )
     for row in satellites:
         labels = (row.site, row.name)
         seen.add_metric(labels, float(row.is_seen(now)))
@@ -91,9 +96,10 @@ def _of_satellites(satellites: list[SatelliteRow], now: int) -> Iterator[Metric]
         frames.add_metric(labels, row.head)
         refused.add_metric(labels, row.refused["definitions"] if row.refused else 0)
         left_out.add_metric(labels, row.refused_samples)
+        unminted.add_metric(labels, row.left_out["resources"] if row.left_out else 0)
         for reader in row.readers:
             behind.add_metric((*labels, reader["reader"]), reader["behind"])
-    yield from (seen, offset, uncertainty, spool, bound, dropped, frames, refused, left_out, behind)
+    yield from (seen, offset, uncertainty, spool, bound, dropped, frames, refused, left_out, unminted, behind)
 
 
 def _of_storage(sizes: Sizes, ahead: Forecast) -> Iterator[Metric]:

@@ -14,7 +14,7 @@ from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, cha
 from fixtures.waiting import wait_until
 
 from metaconsole.store.database import connect
-from metaconsole.store.site_settings import set_quota
+from metaconsole.store.site_settings import set_quotas
 from metaconsole.store.sites import ensure_satellite
 from shared.pb import telemetry_pb2, uplink_pb2
 from shared.tls import SatelliteIdentity
@@ -30,7 +30,7 @@ def _limited(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def limit(place: Place, quota: int) -> None:
     with connect(place.settings.database_url) as connection:
-        set_quota(connection, "home", quota, "tests")
+        set_quotas(connection, "home", "tests", series=quota)
 
 
 def identity(place: Place, name: str) -> SatelliteIdentity:

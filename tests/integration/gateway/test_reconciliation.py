@@ -17,7 +17,7 @@ from fixtures.waiting import SLACK, wait_until
 from metaconsole.cli_reconcile import reconcile
 from metaconsole.home import DATABASE_ENVIRONMENT
 from metaconsole.store.database import connect
-from metaconsole.store.site_settings import set_quota
+from metaconsole.store.site_settings import set_quotas
 from metaconsole.store.sites import ensure_satellite
 from satellite.bounds import Bounds
 from satellite.channels import secure_channels
@@ -115,7 +115,7 @@ def text(*arguments: str) -> str:
 
 def limit(place: Place, quota: int) -> None:
     with connect(place.settings.database_url) as connection:
-        set_quota(connection, "home", quota, "tests")
+        set_quotas(connection, "home", "tests", series=quota)
 
 
 def test_what_the_quota_left_out_is_accounted_for_and_comes_once_there_is_room(

@@ -12,7 +12,7 @@ from metaconsole.store.definitions import Definition
 from metaconsole.store.epochs import A_DAY, Offer, Registration, TooManyEpochsError, register
 from metaconsole.store.quota import Excess
 from metaconsole.store.series import SeriesIds, define_series, load_series, register_metrics
-from metaconsole.store.site_settings import find_room, set_quota
+from metaconsole.store.site_settings import find_rooms, set_quotas
 
 ONE, TWO = uuid.UUID(int=1), uuid.UUID(int=2)
 METRIC = "a.one"
@@ -20,15 +20,16 @@ METRIC = "a.one"
 
 def limit(site: Site, quota: int) -> None:
     with connect(site.url) as connection:
-        set_quota(connection, "home", quota, "tests")
+        set_quotas(connection, "home", "tests", series=quota)
 
 
 def counted(site: Site) -> int:
-    """Return the count that is kept, which is that of the rows."""
+    """Return the count of series that is kept; it and that of resources are those of the rows."""
     with connect(site.url) as connection:
-        room = find_room(connection, "home")
-    assert site.rows("SELECT count(*) FROM series") == [(room.series,)]
-    return room.series
+        rooms = find_rooms(connection, "home")
+    rows = site.rows("SELECT (SELECT count(*) FROM series), (SELECT count(*) FROM resource)")
+    assert rows == [(rooms.series.used, rooms.resources.used)]
+    return rooms.series.used
 
 
 async def opened(connection: AsyncConnection, site: Site, epoch: uuid.UUID, number: int = 0) -> Registration:
@@ -110,10 +111,12 @@ def test_refused_ones_are_told_anew_once_there_is_room_and_keep_the_ids_of_the_o
         await opened(connection, site, ONE)
         before = (await define(connection, site, range(5))).series.tolist()
         state = (await opened(connection, site, ONE)).epochs[0]
-        assert (state.series_through, state.refused) == (5, 2), "there is no room: nothing is told anew"
+        assert state.series_through == 5, "there is no room: nothing is told anew"
+        assert site.rows("SELECT definitions FROM refused_series") == [(2,)]
         limit(site, 4)
         state = (await opened(connection, site, ONE)).epochs[0]
-        assert (state.series_through, state.refused) == (0, 0)
+        assert state.series_through == 0
+        assert site.rows("SELECT count(*) FROM refused_series") == [(0,)]
         after = (await define(connection, site, range(5))).series.tolist()
         assert after[:3] == before[:3]
         assert after[3] > 0

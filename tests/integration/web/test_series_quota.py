@@ -1,4 +1,4 @@
-"""How many series a site may have: set by the API, the page and the command; what is refused is told by all of them."""
+"""How many series and resources a site may have: set by API, page and command; what is refused is told by all."""
 
 from pathlib import Path
 from uuid import UUID
@@ -12,14 +12,14 @@ from fixtures.web import World, sign_in
 from metaconsole.cli import site as command
 
 PATH = "/api/v1/sites/madrid/series"
-DEFAULT = 2_000_000
+DEFAULT = {"quota": 2_000_000, "resource_quota": 500_000}
 
 
 def trail(url: str) -> list[tuple[str, str, dict[str, object]]]:
     """Return who set what, oldest first."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(
-            "SELECT actor, object, detail FROM audit WHERE action = 'site.series' ORDER BY audit_id"
+            "SELECT actor, object, detail FROM audit WHERE action = 'site.quotas' ORDER BY audit_id"
         )
         return rows.fetchall()
 
@@ -30,26 +30,39 @@ def test_the_api_the_page_and_the_command_set_the_same(
     site = world.site("madrid")
     admin = sign_in(app, database_url, "ana", "admin")
     headers = {"X-CSRF-Token": admin.csrf}
-    assert admin.get(PATH).get_json() == {"quota": DEFAULT, "series": 0}
+    assert admin.get(PATH).get_json() == {**DEFAULT, "series": 0, "resources": 0}
     world.resource(site, "vm-1")
     world.series(site, "vm-1", "system.cpu.utilization")
-    assert admin.get(PATH).get_json() == {"quota": DEFAULT, "series": 1}
-    put = admin.client.put(PATH, json={"quota": 5_000}, headers=headers)
-    assert put.status_code == 204, put.text
+    world.connection.execute("UPDATE dictionary SET resources = 1")
+    assert admin.get(PATH).get_json() == {**DEFAULT, "series": 1, "resources": 1}
+    for given in ({"quota": 5_000}, {"resource_quota": 400}):
+        put = admin.client.put(PATH, json=given, headers=headers)
+        assert put.status_code == 204, put.text
+    assert admin.get(PATH).get_json() == {"quota": 5_000, "resource_quota": 400, "series": 1, "resources": 1}
     page = admin.get("/sites/madrid/series").text
-    assert "The site has 1 of 5,000 series." in page
-    assert 'value="5000"' in page
-    posted = admin.client.post("/sites/madrid/series", data={"csrf_token": admin.csrf, "quota": "6000"})
+    assert "The site has 1 of 5,000 series and 1 of 400 resources." in page
+    for quota in ("5000", "400"):
+        assert f'value="{quota}"' in page
+    form = {"csrf_token": admin.csrf, "quota": "6000", "resources": "500"}
+    posted = admin.client.post("/sites/madrid/series", data=form)
     assert (posted.status_code, posted.location) == (303, "/satellites?site=madrid")
-    assert "1 of 6,000" in admin.get("/satellites").text
+    page = admin.get("/satellites").text
+    assert "1 of 6,000" in page
+    assert "1 of 500" in page
     monkeypatch.setenv("NEPHOSCOPE_DATABASE_URL", database_url)
-    for more, told in ((["--quota", "7000"], "1 of 7000 series\n"), ([], "1 of 7000 series\n")):
+    for more, told in (
+        (["--quota", "7000"], "1 of 7000 series\n1 of 500 resources\n"),
+        (["--resources", "600"], "1 of 7000 series\n1 of 600 resources\n"),
+        ([], "1 of 7000 series\n1 of 600 resources\n"),
+    ):
         done = CliRunner().invoke(command, ["series", "--home", str(tmp_path), "madrid", *more])
         assert (done.exit_code, done.output) == (0, told)
     assert trail(database_url) == [
-        ("ana", "madrid", {"quota": 5_000}),
-        ("ana", "madrid", {"quota": 6_000}),
-        ("command line", "madrid", {"quota": 7_000}),
+        ("ana", "madrid", {"series": 5_000}),
+        ("ana", "madrid", {"resources": 400}),
+        ("ana", "madrid", {"series": 6_000, "resources": 500}),
+        ("command line", "madrid", {"series": 7_000}),
+        ("command line", "madrid", {"resources": 600}),
     ]
     done = CliRunner().invoke(command, ["series", "--home", str(tmp_path), "atlantis"])
     assert done.exit_code == 1
@@ -62,11 +75,18 @@ def test_what_makes_no_sense_is_told_beside_the_form_and_only_an_administrator_m
     world.site("madrid")
     world.site("lisbon")
     admin = sign_in(app, database_url, "ana", "admin")
-    for quota, told in (("x", "a number of series"), ("9999999999", "0 to 1000000000 series")):
-        answer = admin.client.post("/sites/madrid/series", data={"csrf_token": admin.csrf, "quota": quota})
+    for quota, resources, told in (
+        ("x", "1", "two numbers"),
+        ("1", "", "two numbers"),
+        ("9999999999", "1", "0 to 1000000000 series"),
+        ("1", "9999999999", "0 to 1000000000 resources"),
+    ):
+        form = {"csrf_token": admin.csrf, "quota": quota, "resources": resources}
+        answer = admin.client.post("/sites/madrid/series", data=form)
         assert answer.status_code == 400
         assert told in answer.text
-        assert f'value="{quota}"' in answer.text, "what was typed is still there"
+        for typed in (quota, resources):
+            assert f'value="{typed}"' in answer.text, "what was typed is still there"
     for name, role, sites, expected in (
         ("oscar", "operator", (), 403),
         ("luis", "admin", ("lisbon",), 404),
@@ -127,3 +147,46 @@ def test_what_is_refused_is_on_the_page_in_both_languages_in_the_api_and_in_the_
     page = admin.get("/satellites").text
     assert "are refused:" not in page
     assert "starts over" not in page
+
+
+def test_what_of_resources_is_left_out_is_on_the_page_in_both_languages_in_the_api_and_in_the_figures(
+    app: APIFlask, database_url: str, world: World
+) -> None:
+    site = world.site("madrid")
+    for source, kind, resources in (("vc1", "guest", 1200), ("vc1", "disk", 30), ("vc2", "guest", 4)):
+        world.connection.execute(
+            "INSERT INTO left_out VALUES (%s, %s, %s, %s, %s)", (site.site_id, site.satellite, source, kind, resources)
+        )
+    world.connection.execute(
+        "INSERT INTO dictionary (site_id, resources, resource_quota) VALUES (%s, 3000, 3000)", (site.site_id,)
+    )
+    world.connection.execute(
+        "INSERT INTO refused_series VALUES (%s, %s, %s, 7, now(), 'vc1', 'guest', 'system.cpu.time', '', 7, 7)",
+        (site.site_id, site.satellite, UUID(int=1)),
+    )
+    admin = sign_in(app, database_url, "ana", "admin")
+    (told,) = admin.get("/api/v1/satellites").get_json()["items"]
+    out = told["left_out_resources"]
+    assert {name: out[name] for name in ("resources", "source", "kind", "of_these")} == {
+        "resources": 1234, "source": "vc1", "kind": "guest", "of_these": 1200
+    }  # fmt: skip
+    assert (told["site_resources"], told["site_resources_quota"]) == (3000, 3000)
+    assert (told["refused_series"]["definitions"], told["refused_series"]["for_resources"]) == (7, 7)
+    page = admin.get("/satellites").text
+    for words in (
+        "1,234 resources of this satellite are left out: site madrid has the 3,000",
+        "Most are of source vc1 and kind guest: 1,200.", "3,000 of 3,000",
+        "7 series of this satellite are refused: they are of new resources, and site madrid has the 3,000 resources",
+    ):  # fmt: skip
+        assert words in page, words
+    page = admin.client.get("/satellites", headers={"Accept-Language": "es"}).text
+    assert "Se dejan fuera 1.234 recursos de este satélite" in page
+    figures = app.test_client().get("/metrics").text
+    for line in (
+        'nephoscope_satellite_resources_left_out{satellite="madrid-satellite",site="madrid"} 1234.0',
+        'nephoscope_site_resources{site="madrid"} 3000.0',
+        'nephoscope_site_resources_quota{site="madrid"} 3000.0',
+    ):
+        assert line in figures
+    world.connection.execute("DELETE FROM left_out")
+    assert "left out:" not in admin.get("/satellites").text

@@ -1,16 +1,18 @@
 """What is told of refused series: once a minute for each satellite, with all that came since; and the bound of maps."""
 
 import logging
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from metaconsole.gateway.check import Known, ProtocolError, check_frame
 from metaconsole.gateway.definitions import MAPPED, check_definitions
-from metaconsole.gateway.quotas import TELL_SECONDS, Quotas
+from metaconsole.gateway.quotas import Quotas
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.sources import SOURCES, Sources
 from metaconsole.gateway.window import Window
+from metaconsole.seldom import TELL_SECONDS
 from metaconsole.store.frames import Sender
 from metaconsole.store.quota import Excess
 from shared.pb import telemetry_pb2, uplink_pb2
@@ -32,7 +34,7 @@ def test_it_is_told_once_a_minute_with_what_came_since(caplog: pytest.LogCapture
     told = [record.getMessage() for record in caplog.records if "churner" in record.getMessage()]
     assert len(told) == 2
     for words in ("site madrid", "source 'vc1', kind guest, metric system.cpu.time", "attribute 'pod' has 3 new values",
-                  "the 2000 that it may have", "nephoscope site series madrid --quota"):  # fmt: skip
+                  "the 2000 series that it may have", "nephoscope site series madrid --quota"):  # fmt: skip
         assert words in told[0]
     assert "; 3 since this was last told" in told[0]
     assert "; 15 since this was last told" in told[1]
@@ -81,3 +83,19 @@ def test_a_session_names_no_more_sources_than_a_site_may_have() -> None:
     refused = check_frame(frame, 9, sender, UUID(int=2), SeriesMap(), known, Window(NOW, 400))
     assert refused.refusal is not None
     assert [gap.source for gap in telemetry_pb2.GapList.FromString(refused.row.payload).gaps] == [""]
+
+
+@pytest.mark.parametrize(
+    ("for_resources", "full", "option"),
+    [
+        (0, "the 2000 series", "--quota"),
+        (3, "the 9 resources", "--resources"),
+        (1, "the 2000 series and the 9 ", "--quota"),
+    ],
+)
+def test_it_is_told_which_quota_refuses(
+    caplog: pytest.LogCaptureFixture, for_resources: int, full: str, option: str
+) -> None:
+    Quotas().refused("churner", "madrid", replace(EXCESS, for_resources=for_resources, resource_quota=9))
+    assert f"because the site has {full}" in caplog.text
+    assert f"nephoscope site series madrid {option} N" in caplog.text

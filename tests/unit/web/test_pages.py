@@ -68,13 +68,14 @@ def poisoned_pages(app: APIFlask) -> dict[str, str]:
     figures |= dict.fromkeys(("frames_refused", "rss_bytes", "cpu_seconds", "spool_dropped_frames"), 0)
     figures |= dict.fromkeys(("spool_bound_bytes", "spool_kept_bytes", "spool_full_seconds", "disk_free_bytes"), 0)
     figures |= {"spool_dropped_samples": 0, "oldest_unsent": 0, "refused_samples": 0, "site_series": 0}
-    figures |= {"site_series_quota": 0}
+    figures |= {"site_series_quota": 0, "site_resources": 0, "site_resources_quota": 0}
     refused: dict[str, Any] = dict.fromkeys(("source", "kind", "metric", "label"), POISON)
     satellite: dict[str, Any] = {
         "id": "1", "name": POISON, "site": POISON, "state": POISON, "peer": POISON, "version": POISON,
         "seen_at": None, "connected_at": None, "joined": None, "certificate_until": None, "skew": POISON,
         "readers": [{"reader": POISON, "ordinal": 0, "behind": 0}], **figures,
-        "refused_series": {**refused, "definitions": 1, "label_values": 1}, "epochs_refused": 0,
+        "refused_series": {**refused, "definitions": 1, "label_values": 1, "for_resources": 0}, "epochs_refused": 0,
+        "left_out_resources": {"source": POISON, "kind": POISON, "resources": 1, "of_these": 1},
     }  # fmt: skip
     tile: dict[str, Any] = {"id": "1", "name": POISON, "title": POISON, "state": POISON}
     tile |= {"kinds": [(POISON, 1, [(POISON, 1)])], "satellites": [satellite], "sources": 0, "sources_ok": 0}
@@ -149,9 +150,10 @@ def test_spool_and_clock_are_told_in_words(app: APIFlask, locale: str, words: li
         "clock_state": "critical", "clock_since": 1_790_000_000_000, "peer": "", "rss_bytes": 0, "cpu_seconds": 0,
         "backfill_rate": 0, "backfill_ends": None, "certificate_until": None, "joined": None, "skew": "same",
         "site_series": 1_500, "site_series_quota": 2_000, "refused_samples": 0,
+        "site_resources": 1_200, "site_resources_quota": 1_300,
         "refused_series": {
             "definitions": 12, "source": "vc1", "kind": "guest", "metric": "system.cpu.time", "label": "",
-            "label_values": 9,
+            "label_values": 9, "for_resources": 3,
         },
     }  # fmt: skip
     told = {"satellites": [satellite], "sources_by": {"1": []}}

@@ -13,7 +13,7 @@ from metaconsole.auth.principal import Principal
 from metaconsole.gateway.liveness import heartbeat_values
 from metaconsole.settings import Settings
 from metaconsole.store.overview import SatelliteRow, SiteRow, SourceHealth, SourceRow
-from metaconsole.store.quota import Room
+from metaconsole.store.quota import Rooms
 from metaconsole.store.scope import EVERYTHING
 from metaconsole.web.app import create_app
 from metaconsole.web.satellites import view
@@ -44,7 +44,7 @@ def satellite(heartbeat: dict[str, Any]) -> dict[str, Any]:
         readers=[], created=NOW, joined=None, certificate_until=None,
         revoked=None, revoked_by="",
     )  # fmt: skip
-    return view._item(row, Room(2_000_000, 0), NOW)
+    return view._item(row, Rooms.of(None), NOW)
 
 
 def spoken(minors: int, majors: int = 0) -> dict[str, Any]:
