@@ -9,6 +9,7 @@ from metaconsole.readers.base import BACKOFF_SECONDS
 from metaconsole.store.database import AsyncConnection, UnavailableError, connected
 from metaconsole.store.partitions import ensure_day_partitions, ensure_log_partitions
 from metaconsole.store.retention import drop_expired, drop_merged_parts, drop_read_log, load_rules, take_turn
+from metaconsole.store.retention_resources import forget_resources
 from metaconsole.store.retention_rows import delete_facts, delete_samples, sites
 from metaconsole.store.retention_series import forget_series
 from metaconsole.store.stats_days import note_sizes
@@ -37,7 +38,7 @@ async def keep_storage(url: str) -> None:
 
 
 async def look(connection: AsyncConnection, now: datetime, *, sweep: bool) -> None:
-    """Do once what is due; with sweep also what visits every series. Raises UnavailableError."""
+    """Do once what is due; with sweep also what visits every series and resource. Raises UnavailableError."""
     today = _day(now)
     await ensure_log_partitions(connection, now)
     await ensure_day_partitions(connection, (today, today + 1))
@@ -51,6 +52,8 @@ async def look(connection: AsyncConnection, now: datetime, *, sweep: bool) -> No
         before = now - timedelta(days=rules.longest("raw"))
         for site_id in await sites(connection):
             deleted += await forget_series(connection, site_id, before)
+            ended = now - timedelta(days=rules.days("inventory", site_id))
+            deleted += await forget_resources(connection, site_id, ended)
         await forget(connection)
     await note_sizes(connection, today)
     if dropped or deleted:

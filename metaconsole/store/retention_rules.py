@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from shared.catalogue import MetricKind, catalogue
 
-Tier: TypeAlias = Literal["log", "raw", "rollup", "event", "gap", "quarantine"]
+Tier: TypeAlias = Literal["log", "raw", "rollup", "event", "gap", "quarantine", "inventory"]
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 BY_METRIC: Final[frozenset[Tier]] = frozenset({"raw", "rollup"})
 CLASSES: Final[tuple[str, ...]] = get_args(MetricKind)
