@@ -12,9 +12,9 @@ from fixtures.collectors import METRIC, FakeClock, ScriptedCollector
 from fixtures.sources import REASON, Rig
 from fixtures.waiting import wait_until
 
-from satellite.collector import PollPlan, SourceDeniedError, SourceError, SourceUnreachableError
+from satellite.collector import PollPlan, SourceDeniedError, SourceError, SourceTime, SourceUnreachableError
 from satellite.spool_errors import SpoolFullError
-from shared.model import Event, Kind, Layout, Readings, ResourceKey, SeriesKey
+from shared.model import Event, Inventory, Kind, Layout, Readings, Resource, ResourceKey, SeriesKey
 from shared.pb import telemetry_pb2, uplink_pb2
 
 
@@ -187,6 +187,29 @@ def test_a_restart_into_an_outage_tells_both_reasons(tmp_path: Path) -> None:
     assert spans[1] == (0, 5, "UNREACHABLE")
     assert spans[2][:1] == (5,)
     assert len(spans) == 3
+
+
+class ToldMeanwhile(ScriptedCollector):
+    """While its clock is asked the source tells by itself that another host is there."""
+
+    capabilities = ScriptedCollector.capabilities | {"clock"}
+    told = False
+
+    async def source_clock(self) -> SourceTime:
+        if not self.told:
+            self.told = True
+            hosts = [Resource(ResourceKey(Kind.HOST, name), name) for name in ("h1", "h2")]
+            self.arrivals.put_nowait(Inventory(hosts))
+            for _ in range(20):
+                await asyncio.sleep(0)
+        return SourceTime(self.context.now_ms())
+
+
+def test_what_a_source_tells_by_itself_is_not_taken_back_by_what_was_asked_before(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, collector=ToldMeanwhile)
+    rig.drive(lambda: len(rig.batches) >= 3)
+    changes = [frame.inventory for frame in rig.frames if frame.HasField("inventory")]
+    assert [([r.name for r in one.resources], len(one.removed)) for one in changes[:2]] == [(["h1"], 0), (["h2"], 0)]
 
 
 def test_a_paused_source_is_left_alone_and_its_gap_grows(rig: Rig) -> None:
