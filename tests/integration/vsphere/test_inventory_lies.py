@@ -1,5 +1,6 @@
 """A server that lies, hides or lacks things: what is wrong costs itself, and all else is told."""
 
+import time
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
@@ -206,3 +207,15 @@ def test_a_part_of_a_property_lets_the_object_be_read_anew(server: Vsphere, gues
         assert gone.left
     finally:
         one.leave()
+
+
+def test_a_server_that_changes_all_the_time_is_told_about_once_a_second(server: Vsphere, guests: list[Any]) -> None:
+    name = name_of(guests[1])
+    with followed(collector(server)) as following:
+        begin = time.monotonic()
+        for number in range(60):
+            server.set_property(name, "guest.hostName", f"host-{number}")
+        following.sees(
+            lambda inventory: by_reference(inventory)[name].attributes["guest.hostname"] == "host-59", "the last one"
+        )
+        assert len(following.told) <= 2 + time.monotonic() - begin
