@@ -24,7 +24,7 @@ from shared.pb import events_pb2, inventory_pb2, telemetry_pb2, uplink_pb2
 NAME_LIMIT: Final = 512  # characters of names, keys and states
 TEXT_LIMIT: Final = 4000  # characters of messages and attribute values
 _DETAIL_LIMIT: Final = 1000
-_I64: Final = range(-(2**63), 2**63)
+_I64: Final = 2**63
 
 _GAP_REASON: Final = {reason: f"GAP_REASON_{reason.name}" for reason in GapReason}
 _SEVERITY: Final = {severity: f"SEVERITY_{severity.name}" for severity in Severity}
@@ -60,7 +60,7 @@ def attribute_values(attributes: Mapping[str, AttributeValue]) -> dict[str, inve
 def _attribute(value: AttributeValue) -> inventory_pb2.AttributeValue | None:
     if isinstance(value, bool):
         return inventory_pb2.AttributeValue(flag=value)
-    if isinstance(value, int) and value in _I64:
+    if isinstance(value, int) and -_I64 <= value < _I64:
         return inventory_pb2.AttributeValue(integer=value)
     if isinstance(value, float):
         return inventory_pb2.AttributeValue(number=value) if math.isfinite(value) else None
