@@ -12,7 +12,6 @@ from shared.model import (
     Event,
     Gap,
     GapReason,
-    Inventory,
     Relation,
     Resource,
     ResourceKey,
@@ -32,6 +31,8 @@ _SEVERITY: Final = {severity: f"SEVERITY_{severity.name}" for severity in Severi
 
 def clean(text: str, limit: int = NAME_LIMIT) -> str:
     """Return text that can travel and be stored: no lone surrogates, no NUL, at most limit characters."""
+    if len(text) <= limit and text.isascii() and "\0" not in text:
+        return text  # the same object: there are many, and most are like this
     return text[:limit].encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -88,16 +89,6 @@ def relation(source: str, item: Relation) -> inventory_pb2.Relation:
     message = inventory_pb2.Relation(type=item.type.value, to=resource_ref(source, item.target))
     getattr(message, "from").CopyFrom(resource_ref(source, item.source))
     return message
-
-
-def full_inventory(source: str, inventory: Inventory) -> inventory_pb2.InventoryDelta:
-    """Return everything of a source, revisions and time yet to be set."""
-    return inventory_pb2.InventoryDelta(
-        source=source,
-        full=True,
-        resources=[resource(item) for item in inventory.resources],
-        relations=[relation(source, item) for item in inventory.relations],
-    )
 
 
 def event(source: str, item: Event) -> events_pb2.Event:

@@ -5,7 +5,7 @@ The one promise: changes that found no room on the disk are made up for by the w
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from satellite.clock import Clock
@@ -73,6 +73,15 @@ class SourceInventory:
         async with self._ordered:
             await self._put(self._tracker.full())
 
-    async def _put(self, deltas: Sequence[inventory_pb2.InventoryDelta]) -> None:
-        if not await self._output.put(*(uplink_pb2.Frame(inventory=delta) for delta in deltas)):
-            self.full_wanted = True
+    async def _put(self, deltas: Iterable[inventory_pb2.InventoryDelta]) -> None:
+        told = False
+        try:
+            for delta in deltas:
+                frame = uplink_pb2.Frame(inventory=delta)
+                del delta  # it may be large, and was copied
+                if not await self._output.put(frame):
+                    return
+                del frame  # before the next one is made
+            told = True
+        finally:  # cancelled or out of room: what was not told is not told by later changes
+            self.full_wanted |= not told

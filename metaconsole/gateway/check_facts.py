@@ -11,6 +11,7 @@ from typing import Final
 from metaconsole.gateway.refused import KEY, NAME, RefusedError, count, instant, text
 from metaconsole.gateway.window import Window
 from metaconsole.store.frames import LogKind, LogRow
+from shared.inventory_parts import between, bounds, is_part, place_of
 from shared.model import Kind, RelationType, State
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
 
@@ -46,6 +47,7 @@ def check_inventory(delta: inventory_pb2.InventoryDelta, sources: Mapping[str, i
             raise RefusedError("malformed", f"{relation.type[:NAME]!r} is not a type of relation")
         _check_reference(getattr(relation, "from"))
         _check_reference(relation.to)
+    _check_part(delta)
     at = delta.observed_ms
     return LogRow(LogKind.INVENTORY, at, at, delta.SerializeToString(), source_id=sources.get(delta.source))
 
@@ -86,6 +88,31 @@ def check_gaps(gaps: telemetry_pb2.GapList, window: Window) -> LogRow:
     spans = [(gap.from_ms, gap.to_ms) for gap in gaps.gaps] or [(window.now, window.now)]
     first, last = min(begin for begin, _ in spans), max(end for _, end in spans)
     return LogRow(LogKind.GAPS, first, last, gaps.SerializeToString())
+
+
+def _check_part(delta: inventory_pb2.InventoryDelta) -> None:
+    """Check the bounds of a part of a full inventory, and that it is nothing else; raises RefusedError."""
+    if not is_part(delta):
+        return
+    if delta.full or delta.removed or delta.removed_relations:
+        raise RefusedError("malformed", "a part of a full inventory is not full by itself, and removes nothing by name")
+    for name in ("part_begin", "part_end"):
+        if delta.HasField(name):
+            _check_bound(getattr(delta, name))
+    begin, end = bounds(delta)
+    if begin is not None and end is not None and begin >= end:
+        raise RefusedError("malformed", "a part of an inventory ends before it begins")
+    if not all(between(place_of(item), begin, end) for item in (*delta.resources, *delta.relations)):
+        raise RefusedError("malformed", "a part of an inventory names what is outside of its bounds")
+
+
+def _check_bound(bound: inventory_pb2.Relation) -> None:
+    if bound.type and bound.type not in _RELATIONS:
+        raise RefusedError("malformed", f"{bound.type[:NAME]!r} is not a type of relation")
+    for end in (getattr(bound, "from"), bound.to) if bound.type else (getattr(bound, "from"),):
+        _check_reference(end)
+    if bound.HasField("to") and not bound.type:
+        raise RefusedError("malformed", "the place of a resource has no other end")
 
 
 def _check_resource(resource: inventory_pb2.Resource) -> None:

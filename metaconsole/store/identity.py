@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.quota import count, rooms
 from metaconsole.store.sql import statements
+from shared.inventory_parts import names_all_at, place_of_key
 from shared.pb import inventory_pb2
 
 STRONG: Final = 90  # from here on one claim is enough
@@ -125,7 +126,8 @@ async def _candidates(
     taken = {
         resource_id
         for resource_id, kind, key, is_open in keys
-        if (kind, key) in named or (is_open and not delta.full and (kind, key) not in gone)
+        if (kind, key) in named
+        or (is_open and (kind, key) not in gone and not names_all_at(delta, place_of_key(kind, key)))
     }
     by_claim: dict[tuple[str, str, str], list[UUID]] = {}
     for resource_id, kind, claim_type, value in rows:

@@ -12,9 +12,11 @@ from uuid import UUID
 
 from metaconsole.store.database import AsyncConnection
 from metaconsole.store.identity import Identities, Reference, find, find_or_mint, identify
+from metaconsole.store.inventory_parts import end_unnamed, older_aside, relate
 from metaconsole.store.left_out import LeftOut, left_out
 from metaconsole.store.series import lock_site, mint_sources
 from metaconsole.store.sql import statements
+from shared.inventory_parts import is_part
 from shared.pb import inventory_pb2, telemetry_pb2
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +32,7 @@ async def apply_inventory(connection: AsyncConnection, site_id: int, delta: inve
     is known better already.
     """
     await lock_site(connection, site_id)
-    if len(delta.resources) + len(delta.relations) > _MANY:
+    if len(delta.resources) + len(delta.relations) > _MANY or is_part(delta):
         await connection.execute(_SQL["many"])
     sources = await mint_sources(connection, site_id, [delta.source, *_other_sources(delta)])
     source_id = sources[delta.source]
@@ -47,11 +49,16 @@ async def apply_inventory(connection: AsyncConnection, site_id: int, delta: inve
         for name in ("end_history", "cut_history", "write_history"):
             await connection.execute(_SQL[name], parameters)
         return left_out((delta.source, one) for one in missing)
+    if is_part(delta):
+        parameters |= await older_aside(connection, parameters)
     for name in ("end_removed", "end_changed", "write_versions"):
         await connection.execute(_SQL[name], parameters)
-    if delta.full:
-        for name in ("end_unnamed", "note_full"):
-            await connection.execute(_SQL[name], parameters)
+    if is_part(delta):
+        parameters["removed"] = await end_unnamed(connection, delta, parameters)
+    elif delta.full:
+        await connection.execute(_SQL["end_unnamed"], parameters)
+    if delta.full or is_part(delta):
+        await connection.execute(_SQL["note_full"], parameters)
     edges = [_edge(relation, sources, delta.source) for relation in delta.relations]
     ends = _ends(edges)
     ids = await find_or_mint(connection, site_id, ends)
@@ -123,6 +130,9 @@ async def _relate(
             "types": [kind for _, kind, _ in between],
             "to_ids": [known[end] for _, _, end in between],
         }
+        if is_part(delta):
+            await relate(connection, delta, {**parameters, **lists})
+            continue
         await connection.execute(_SQL[name], {**parameters, **lists})
         if delta.full and name == "write_relations":
             await connection.execute(_SQL["end_unnamed_relations"], {**parameters, **lists})

@@ -72,7 +72,7 @@ class Removal(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., key: _Optional[str] = ...) -> None: ...
 
 class InventoryDelta(_message.Message):
-    __slots__ = ("source", "base_revision", "revision", "full", "observed_ms", "resources", "removed", "relations", "removed_relations")
+    __slots__ = ("source", "base_revision", "revision", "full", "observed_ms", "resources", "removed", "relations", "removed_relations", "part_begin", "part_end")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     BASE_REVISION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,8 @@ class InventoryDelta(_message.Message):
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     RELATIONS_FIELD_NUMBER: _ClassVar[int]
     REMOVED_RELATIONS_FIELD_NUMBER: _ClassVar[int]
+    PART_BEGIN_FIELD_NUMBER: _ClassVar[int]
+    PART_END_FIELD_NUMBER: _ClassVar[int]
     source: str
     base_revision: int
     revision: int
@@ -91,4 +93,6 @@ class InventoryDelta(_message.Message):
     removed: _containers.RepeatedCompositeFieldContainer[Removal]
     relations: _containers.RepeatedCompositeFieldContainer[Relation]
     removed_relations: _containers.RepeatedCompositeFieldContainer[Relation]
-    def __init__(self, source: _Optional[str] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., full: bool = ..., observed_ms: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[Removal, _Mapping]]] = ..., relations: _Optional[_Iterable[_Union[Relation, _Mapping]]] = ..., removed_relations: _Optional[_Iterable[_Union[Relation, _Mapping]]] = ...) -> None: ...
+    part_begin: Relation
+    part_end: Relation
+    def __init__(self, source: _Optional[str] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., full: bool = ..., observed_ms: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[Resource, _Mapping]]] = ..., removed: _Optional[_Iterable[_Union[Removal, _Mapping]]] = ..., relations: _Optional[_Iterable[_Union[Relation, _Mapping]]] = ..., removed_relations: _Optional[_Iterable[_Union[Relation, _Mapping]]] = ..., part_begin: _Optional[_Union[Relation, _Mapping]] = ..., part_end: _Optional[_Union[Relation, _Mapping]] = ...) -> None: ...
