@@ -3,7 +3,7 @@
 The one promise: no more than one message is made before it is asked for, and each fits what a metaconsole takes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -16,6 +16,7 @@ from shared.pb import inventory_pb2 as pb
 Room: TypeAlias = tuple[int, int]  # bytes, and resources and relations together
 ROOM: Final[Room] = (MESSAGE_BYTES - 512 * 1024, 20_000)
 Item: TypeAlias = tuple[str, pb.Resource | pb.Relation | pb.Removal]  # the field that it belongs to, and itself
+_PART_BYTES: Final = 1024 * 1024  # a message takes about ten times its bytes while it is made, copied and written
 _OVERHEAD: Final = 8  # bytes of an item's tag and length, at most
 _EDGE_ORDER: Final[tuple[Callable[[Relation], str], ...]] = (
     lambda edge: edge.type.value,
@@ -35,9 +36,11 @@ def changes(source: str, items: Iterable[Item], room: Room = ROOM) -> Iterator[p
 
 
 def everything(
-    source: str, resources: Iterable[Resource], relations: Iterable[Relation], room: Room = ROOM
+    source: str, resources: Collection[Resource], relations: Collection[Relation], room: Room = ROOM
 ) -> Iterator[pb.InventoryDelta]:
     """Yield a full inventory, in parts where it is too large for one message."""
+    if not _fits(chain(map(changed, resources), (related(source, edge) for edge in relations)), room):
+        room = min(room[0], _PART_BYTES), room[1]
     begin: pb.Relation | None = None
     for delta, following in _cut(source, _in_order(source, resources, relations), room):
         delta.full = begin is None and following is None
@@ -68,6 +71,15 @@ def related(source: str, edge: Relation) -> Item:
 def unrelated(source: str, edge: Relation) -> Item:
     """Return a relation that is gone."""
     return "removed_relations", encoding.relation(source, edge)
+
+
+def _fits(items: Iterable[Item], room: Room) -> bool:
+    octets, most = room
+    for count, (_, item) in enumerate(items, 1):
+        octets -= item.ByteSize() + _OVERHEAD
+        if octets < 0 or count > most:
+            return False
+    return True
 
 
 def _in_order(source: str, resources: Iterable[Resource], relations: Iterable[Relation]) -> Iterator[Item]:

@@ -130,7 +130,7 @@ async def _relate(
             "types": [kind for _, kind, _ in between],
             "to_ids": [known[end] for _, _, end in between],
         }
-        if is_part(delta):
+        if name == "write_relations" and is_part(delta):
             await relate(connection, delta, {**parameters, **lists})
             continue
         await connection.execute(_SQL[name], {**parameters, **lists})

@@ -64,6 +64,13 @@ def number(value: float) -> dict[str, inventory_pb2.AttributeValue]:
     return {"a": inventory_pb2.AttributeValue(number=value)}
 
 
+def a_host(key: str) -> inventory_pb2.Relation:
+    """Return the place of a host, as a bound of a part of an inventory."""
+    bound = inventory_pb2.Relation()
+    getattr(bound, "from").CopyFrom(telemetry_pb2.ResourceRef(kind="host", key=key))
+    return bound
+
+
 def gap(**fields: Any) -> dict[str, Any]:
     plain = {"from_ms": now_ms() - 5, "to_ms": now_ms(), "reason": telemetry_pb2.GAP_REASON_ERROR}
     return {"gaps": telemetry_pb2.GapList(gaps=[telemetry_pb2.Gap(**(plain | fields))])}
@@ -136,6 +143,15 @@ FRAMES: Final[dict[str, tuple[Callable[[], dict[str, Any]], str, str]]] = {
     "a resource twice": (
         lambda: {"inventory": inventory("h", "n", removed=[inventory_pb2.Removal(kind="host", key="h")])},
         "malformed", "twice"),
+    "a part that is full": (
+        lambda: {"inventory": inventory("h", "n", part_end=a_host("z"))}, "malformed", "not full by itself"),
+    "a part that ends before it begins": (
+        lambda: {"inventory": inventory("h", "n", full=False, part_begin=a_host("z"), part_end=a_host("a"))},
+        "malformed", "before it begins"),
+    "a part that names more than it is": (
+        lambda: {"inventory": inventory("h", "n", full=False, part_begin=a_host("z"))}, "malformed", "outside"),
+    "a part that begins with a NUL": (
+        lambda: {"inventory": inventory("h", "n", full=False, part_begin=a_host("\0"))}, "malformed", "NUL"),
     "an inventory of long ago": (lambda: {"inventory": inventory("h", "n", observed_ms=-1)}, "skew", "outside"),
     "events without end": (
         lambda: {"events": events_pb2.EventList(events=[events_pb2.Event()] * 10_001)}, "limit", "at most 10000"),
