@@ -39,6 +39,11 @@ def is_part(delta: pb.InventoryDelta) -> bool:
     return delta.HasField("part_begin") or delta.HasField("part_end")
 
 
+def begins_whole(delta: pb.InventoryDelta) -> bool:
+    """Tell whether a delta is a full inventory, or the first part of one."""
+    return delta.full or (is_part(delta) and not delta.HasField("part_begin"))
+
+
 def bounds(delta: pb.InventoryDelta) -> tuple[Place | None, Place | None]:
     """Return where a part begins, and where it ends, excluded; None for the very first and the very last."""
     return (

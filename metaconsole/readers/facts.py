@@ -16,6 +16,7 @@ from metaconsole.store.inventory import apply_inventory
 from metaconsole.store.left_out import LeftOut, begin_anew, note
 from metaconsole.store.positions import Entry
 from metaconsole.store.tallies import count
+from shared.inventory_parts import begins_whole
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
 
 _log: Final = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ async def _write(connection: AsyncConnection, entry: Entry) -> LeftOut:
     """Write one row's facts and return what of them is left out."""
     if entry.kind is LogKind.INVENTORY:
         delta = inventory_pb2.InventoryDelta.FromString(entry.payload)
-        if delta.full:
+        if begins_whole(delta):
             await begin_anew(connection, entry.site_id, entry.satellite_id, delta.source)
         return await apply_inventory(connection, entry.site_id, delta)
     if entry.kind is LogKind.EVENTS:
