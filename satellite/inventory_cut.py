@@ -15,7 +15,8 @@ from shared.pb import inventory_pb2 as pb
 
 Room: TypeAlias = tuple[int, int]  # bytes, and resources and relations together
 ROOM: Final[Room] = (MESSAGE_BYTES - 512 * 1024, 20_000)
-Item: TypeAlias = tuple[str, pb.Resource | pb.Relation | pb.Removal]  # the field that it belongs to, and itself
+Named: TypeAlias = pb.Resource | pb.Removal | pb.Relation
+Item: TypeAlias = tuple[str, Named]  # the field that it belongs to, and itself
 _PART_BYTES: Final = 1024 * 1024  # a message takes about ten times its bytes while it is made, copied and written
 _OVERHEAD: Final = 8  # bytes of an item's tag and length, at most
 _EDGE_ORDER: Final[tuple[Callable[[Relation], str], ...]] = (
@@ -95,9 +96,7 @@ def _in_order(source: str, resources: Iterable[Resource], relations: Iterable[Re
         before = place
 
 
-def _cut(
-    source: str, items: Iterable[Item], room: Room
-) -> Iterator[tuple[pb.InventoryDelta, pb.Resource | pb.Relation | None]]:
+def _cut(source: str, items: Iterable[Item], room: Room) -> Iterator[tuple[pb.InventoryDelta, Named | None]]:
     """Yield messages, each with the item that the next one begins with; an empty one where there are no items."""
     octets, most = room
     delta, size, count = pb.InventoryDelta(source=source), 0, 0

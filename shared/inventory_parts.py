@@ -11,9 +11,9 @@ from shared.pb import telemetry_pb2
 Place: TypeAlias = tuple[str, str, str, str, str]  # type, kind and key of from, kind and key of to
 
 
-def place_of(item: pb.Resource | pb.Relation) -> Place:
+def place_of(item: pb.Resource | pb.Removal | pb.Relation) -> Place:
     """Return where a resource or a relation stands in the order: resources come first, their type is empty."""
-    if isinstance(item, pb.Resource):
+    if not isinstance(item, pb.Relation):
         return place_of_key(item.kind, item.key)
     begin, end = getattr(item, "from"), item.to
     return item.type, begin.kind, begin.key, end.kind, end.key
@@ -24,7 +24,7 @@ def place_of_key(kind: str, key: str) -> Place:
     return "", kind, key, "", ""
 
 
-def bound_of(item: pb.Resource | pb.Relation) -> pb.Relation:
+def bound_of(item: pb.Resource | pb.Removal | pb.Relation) -> pb.Relation:
     """Return the place of a resource or a relation as a part's bound."""
     relation_type, kind, key, to_kind, to_key = place_of(item)
     bound = pb.Relation(type=relation_type)

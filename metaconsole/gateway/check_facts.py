@@ -5,6 +5,7 @@ The one promise: whatever passes here is bounded and uses known words only, so t
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from math import isfinite
 from typing import Final
 
@@ -102,7 +103,8 @@ def _check_part(delta: inventory_pb2.InventoryDelta) -> None:
     begin, end = bounds(delta)
     if begin is not None and end is not None and begin >= end:
         raise RefusedError("malformed", "a part of an inventory ends before it begins")
-    if not all(between(place_of(item), begin, end) for item in (*delta.resources, *delta.relations)):
+    places = chain(map(place_of, delta.resources), map(place_of, delta.relations))
+    if not all(between(place, begin, end) for place in places):
         raise RefusedError("malformed", "a part of an inventory names what is outside of its bounds")
 
 

@@ -1,5 +1,4 @@
-"""Full inventories in parts, from a satellite's tracker to rows of a real PostgreSQL: what is gone ends, whatever
-came before, between or too late."""
+"""Full inventories in parts, from a tracker to rows of a real PostgreSQL: what is gone ends, however they come."""
 
 import asyncio
 import itertools

@@ -23,7 +23,8 @@ def bare(resources: int, relations: int) -> Inventory:
     """Return what takes the fewest bytes for so much."""
     keys = [ResourceKey(Kind.HOST, str(number)) for number in range(resources)]
     edges = [
-        Relation(keys[number % resources], RelationType.SAME_AS, keys[number // resources]) for number in range(relations)
+        Relation(keys[number % resources], RelationType.SAME_AS, keys[number // resources])
+        for number in range(relations)
     ]
     return Inventory([Resource(key, "") for key in keys], edges)
 
