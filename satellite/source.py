@@ -224,7 +224,10 @@ class SourceRunner:
         if overran := isinstance(error, TimeoutError):
             item.stretch.overran()
             self._health.asked(item.plan, item.stretch)
-        await self._account(item, failure)
+        now = self._clock.now_ms()
+        for plan in self._plans:
+            if plan is item or (failure.of_source and plan.due_ms <= now):
+                await self._account(plan, failure)
         if reopens:
             await self._shut()
         return item.stretch.factor if overran else 1

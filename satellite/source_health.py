@@ -43,6 +43,11 @@ class Failure:
     reason: GapReason
     sentence: str
 
+    @property
+    def of_source(self) -> bool:
+        """Whether no plan would have got an answer."""
+        return self.reason in (GapReason.UNREACHABLE, GapReason.DENIED)
+
 
 PAUSED: Final = Failure(GapReason.MAINTENANCE, "collection was paused on purpose")
 
@@ -85,7 +90,7 @@ class SourceHealth:
             self._told.add(failure.sentence)
             _log.warning("source %s fails (%s): %s", self._source, failure.reason.value, failure.sentence)
         self.state, self.message = "failing", failure.sentence
-        return failure.reason in (GapReason.UNREACHABLE, GapReason.DENIED) or self._failures[plan] >= _REOPEN_AFTER
+        return failure.of_source or self._failures[plan] >= _REOPEN_AFTER
 
     def answered(self, plan: str, samples: int) -> None:
         """Note a cycle whose samples are spooled; the source is well once no plan fails any more."""
