@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from shared.limits import ATTRIBUTES, CLAIMS, KEY, MESSAGE, NAME
 from shared.model import (
     AttributeValue,
     Event,
@@ -20,8 +21,6 @@ from shared.model import (
 )
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2, uplink_pb2
 
-NAME_LIMIT: Final = 512  # characters of names, keys and states
-TEXT_LIMIT: Final = 4000  # characters of messages and attribute values
 _DETAIL_LIMIT: Final = 1000
 _I64: Final = 2**63
 
@@ -29,7 +28,7 @@ _GAP_REASON: Final = {reason: f"GAP_REASON_{reason.name}" for reason in GapReaso
 _SEVERITY: Final = {severity: f"SEVERITY_{severity.name}" for severity in Severity}
 
 
-def clean(text: str, limit: int = NAME_LIMIT) -> str:
+def clean(text: str, limit: int = KEY) -> str:
     """Return text that can travel and be stored: no lone surrogates, no NUL, at most limit characters."""
     if len(text) <= limit and text.isascii() and "\0" not in text:
         return text  # the same object: there are many, and most are like this
@@ -43,18 +42,18 @@ def resource_ref(source: str, key: ResourceKey) -> telemetry_pb2.ResourceRef:
 
 def series_definition(source: str, series_id: int, key: SeriesKey) -> telemetry_pb2.SeriesDefinition:
     """Return the definition of a series."""
-    attributes = {clean(name): clean(value) for name, value in key.attributes}
+    attributes = {clean(name, NAME): clean(value) for name, value in key.attributes}
     return telemetry_pb2.SeriesDefinition(
         id=series_id, resource=resource_ref(source, key.resource), metric=key.metric, attributes=attributes
     )
 
 
 def attribute_values(attributes: Mapping[str, AttributeValue]) -> dict[str, inventory_pb2.AttributeValue]:
-    """Return attributes as the wire has them; a number that is none is left out."""
-    encoded = {}
+    """Return attributes as the wire has them, as many as are taken; a number that is none is left out."""
+    encoded: dict[str, inventory_pb2.AttributeValue] = {}
     for name, value in attributes.items():
-        if (message := _attribute(value)) is not None:
-            encoded[clean(name)] = message
+        if len(encoded) < ATTRIBUTES and name and (message := _attribute(value)) is not None:
+            encoded[clean(name, NAME)] = message
     return encoded
 
 
@@ -65,7 +64,7 @@ def _attribute(value: AttributeValue) -> inventory_pb2.AttributeValue | None:
         return inventory_pb2.AttributeValue(integer=value)
     if isinstance(value, float):
         return inventory_pb2.AttributeValue(number=value) if math.isfinite(value) else None
-    return inventory_pb2.AttributeValue(text=clean(str(value), TEXT_LIMIT))
+    return inventory_pb2.AttributeValue(text=clean(str(value), MESSAGE))
 
 
 def resource(item: Resource) -> inventory_pb2.Resource:
@@ -79,7 +78,7 @@ def resource(item: Resource) -> inventory_pb2.Resource:
         attributes=attribute_values(item.attributes),
         claims=[
             inventory_pb2.IdentityClaim(type=claim.type, value=clean(claim.value), strength=claim.strength)
-            for claim in item.claims
+            for claim in [claim for claim in item.claims if claim.value][:CLAIMS]
         ],
     )
 
@@ -100,7 +99,7 @@ def event(source: str, item: Event) -> events_pb2.Event:
         type=clean(item.type),
         severity=_SEVERITY[item.severity],
         resource=resource_ref(source, item.resource) if item.resource else None,
-        message=clean(item.message, TEXT_LIMIT),
+        message=clean(item.message, MESSAGE),
         attributes=attribute_values(item.attributes),
     )
 

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from metaconsole.gateway.check_batch import check_batch
 from metaconsole.gateway.check_facts import check_events, check_gaps, check_inventory
-from metaconsole.gateway.refused import NAME, RefusedError
+from metaconsole.gateway.refused import RefusedError
 from metaconsole.gateway.series_map import SeriesMap
 from metaconsole.gateway.sources import Sources, named_by
 from metaconsole.gateway.window import Window
 from metaconsole.store.frames import QUARANTINE_BYTES, CheckedFrame, LogKind, LogRow, Refusal, Sender
 from shared.batches import MESSAGE_BYTES
+from shared.limits import NAME
 from shared.pb import telemetry_pb2, uplink_pb2
 
 SEQUENCES: Final = 2**62  # numbers end before this one

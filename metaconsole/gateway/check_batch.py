@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from metaconsole.gateway.left_out import leave_out, leaves_some
-from metaconsole.gateway.refused import NAME, RefusedError, count, instant, text
+from metaconsole.gateway.refused import RefusedError, count, instant, text
 from metaconsole.gateway.series_map import Layout, SeriesMap
 from metaconsole.gateway.window import AHEAD_MS, Window
 from metaconsole.store.aggregates import BROKEN
@@ -20,6 +20,7 @@ from metaconsole.store.frames import FORMAT_VERSION, LogKind, LogRow
 from shared.batches import BATCH_SAMPLES, BatchError, decode_times, samples_of, spread
 from shared.catalogue import catalogue
 from shared.columns import I64, ColumnError, decode_head, decode_i64, encode, require_finite
+from shared.limits import NAME
 from shared.pb import telemetry_pb2 as pb
 
 BLOCKS: Final = 5_000

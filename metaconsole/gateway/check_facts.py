@@ -9,10 +9,11 @@ from itertools import chain
 from math import isfinite
 from typing import Final
 
-from metaconsole.gateway.refused import KEY, NAME, RefusedError, count, instant, text
+from metaconsole.gateway.refused import RefusedError, count, instant, text
 from metaconsole.gateway.window import Window
 from metaconsole.store.frames import LogKind, LogRow
 from shared.inventory_parts import between, bounds, is_part, place_of
+from shared.limits import ATTRIBUTES, CLAIMS, KEY, MESSAGE, NAME
 from shared.model import Kind, RelationType, State
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
 
@@ -20,9 +21,6 @@ RESOURCES: Final = 20_000
 RELATIONS: Final = 50_000
 EVENTS: Final = 10_000
 GAPS: Final = 10_000
-ATTRIBUTES: Final = 200
-CLAIMS: Final = 64
-MESSAGE: Final = 4_000  # characters
 _KINDS: Final = frozenset(Kind)
 _STATES: Final = frozenset(State)
 _RELATIONS: Final = frozenset(RelationType)

@@ -10,9 +10,10 @@ from typing import Final
 from uuid import UUID
 
 from metaconsole.gateway.check import SEQUENCES, Known, ProtocolError
-from metaconsole.gateway.refused import KEY, NAME, RefusedError, text
+from metaconsole.gateway.refused import RefusedError, text
 from metaconsole.store.definitions import Definition
 from metaconsole.store.epochs import Offer
+from shared.limits import KEY, NAME
 from shared.model import Kind
 from shared.pb import telemetry_pb2, uplink_pb2
 

@@ -3,12 +3,7 @@
 The one promise: a text that passed `text` can be stored by PostgreSQL and is no longer than it may be.
 """
 
-from typing import Final
-
 from metaconsole.gateway.window import Window
-
-NAME: Final = 200  # characters of a source's, a plan's or an attribute's name
-KEY: Final = 500  # characters of a resource's key or name
 
 
 class RefusedError(Exception):

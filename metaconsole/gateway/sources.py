@@ -6,7 +6,8 @@ The one promise: what a session names besides the sources that were known when i
 from collections.abc import Iterable
 from typing import Final
 
-from metaconsole.gateway.refused import NAME, RefusedError
+from metaconsole.gateway.refused import RefusedError
+from shared.limits import NAME
 from shared.pb import events_pb2, inventory_pb2, telemetry_pb2
 
 SOURCES: Final = 10_000  # of a site
