@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 LONG_POLL: Final = 20.0  # seconds that WaitForUpdatesEx may wait for a change
 _CALL_SECONDS: Final = 28.0  # for each read from the socket; below the 30 s that the satellite gives to a call
-_GOODBYE_SECONDS: Final = 1.0
 _FIRST_VERSION: Final = "vim.version.version11"  # 6.5, which every server in service understands
 OLDEST: Final = (6, 5)
 _REFUSED_SECONDS: Final = 600.0
