@@ -16,6 +16,7 @@ from satellite.spool import Spool
 from satellite.spool_errors import SpoolFullError
 from shared.batches import decode_block, decode_times
 from shared.columns import I64, decode_i64
+from shared.limits import KEY
 from shared.model import Kind, Layout, ReadingBlock, Readings, ResourceKey, SeriesKey
 from shared.pb import telemetry_pb2, uplink_pb2
 
@@ -121,7 +122,7 @@ def test_definitions_are_hostile_safe(spool: Spool) -> None:
     assert samples(frames(series, readings(ReadingBlock(Layout("m", (key,)), np.array([1.0])))))
     (message,) = spool.current.definitions.read(0)
     assert message.definitions[0].resource.key == "a\N{REPLACEMENT CHARACTER}b?"
-    assert len(message.definitions[0].attributes["device"]) == 512
+    assert len(message.definitions[0].attributes["device"]) == KEY
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
