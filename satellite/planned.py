@@ -93,16 +93,16 @@ class Planned:
 
     def gaps_before(self, began_ms: int, readings: Readings) -> list[Gap]:
         """Return the gap that ends with the answer to a cycle that began then; none in the usual case."""
-        if gaps := self.coverage.gaps_before(began_ms):
-            return gaps
-        times = readings.times
+        gaps, times = self.coverage.gaps_before(began_ms), readings.times
         if not (readings.by_source_clock and self.reached_ms and len(times) > 1):
-            return []
-        # Answers that look back: asked less often than they reach, there is something between two of them.
+            return gaps
+        # An answer that looks back: what counts is whether it meets the one before, and not when it was asked for.
         step = int(np.median(np.diff(times)))
         from_ms, to_ms = self.reached_ms + step, int(times[0])
         if to_ms - from_ms < max(step, self.slots.interval_ms):
-            return []
+            return [gap for gap in gaps if gap.reason is not GapReason.OVERRUN]
+        if gaps:
+            return gaps
         detail = f"asked every {self.stretch.interval:g} s, the source does not answer as far back as the last time"
         return [Gap(from_ms, to_ms, GapReason.OVERRUN, detail, self.plan.name)]
 

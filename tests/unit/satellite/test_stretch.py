@@ -200,6 +200,19 @@ def test_answers_that_look_back_and_do_not_meet_leave_a_gap(tmp_path: Path) -> N
     assert "asked every 40 s" in rig.gaps[0].detail
 
 
+@pytest.mark.parametrize(("collector", "gaps"), [(Dear, 1), (LookingBack, 0)])
+def test_what_an_answer_looks_back_on_was_not_skipped(tmp_path: Path, collector: type[Dear], gaps: int) -> None:
+    rig = Rig(tmp_path, collector=collector)
+
+    def take_long(what: str) -> None:
+        if what == "collect" and rig.collector.log.count("collect") == 3:
+            rig.clock.time_ms += 13_000  # one instant passes meanwhile
+
+    rig.collector.script = take_long
+    rig.drive(lambda: len(rig.batches) >= 5)
+    assert [REASON.Name(gap.reason) for gap in rig.gaps] == ["GAP_REASON_OVERRUN"] * gaps
+
+
 def test_a_restart_goes_on_where_a_stretched_answer_ends(tmp_path: Path) -> None:
     first = Rig(tmp_path / "one", collector=Dear)
     cost(first, 7.25)
