@@ -34,6 +34,12 @@ PATCHES: Final = (
     ("simulator/task.go", "\tres, err := t.Execute(t)\n", "\tres, err := execute(t)\n"),
     # All events are kept, not the last thousand; some of the messages are no templates (library/events.go).
     ("simulator/event_manager.go", "\tm.formatMessage(req.EventToPost)\n", "\thistory.add(m, req.EventToPost)\n"),
+    # What ends a session goes through what it has while its other calls change that (library/server.go).
+    (
+        "simulator/session_manager.go",
+        "\tfor ref, obj := range ctx.Session.Registry.objects {\n",
+        "\tfor ref, obj := range objectsOf(ctx.Session.Registry) {\n",
+    ),
     # A property that becomes unset is a nil pointer, which the library takes for a value and panics.
     (
         "vim25/mo/type_info.go",

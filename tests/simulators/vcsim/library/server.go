@@ -157,7 +157,7 @@ func endSessions(s *Service) int {
 	defer sessionMutex.Unlock()
 	ended := len(s.sm.sessions)
 	for key, session := range s.sm.sessions {
-		for ref, obj := range session.Registry.objects {
+		for ref, obj := range objectsOf(session.Registry) {
 			if handler, ok := obj.(RegisterObject); ok && ref.Type != "PropertyCollector" {
 				Map.RemoveHandler(handler)
 			}
@@ -165,6 +165,17 @@ func endSessions(s *Service) int {
 		delete(s.sm.sessions, key)
 	}
 	return ended
+}
+
+// objectsOf returns what a session has now; another call of the session may change it meanwhile.
+func objectsOf(r *Registry) map[types.ManagedObjectReference]mo.Reference {
+	r.m.Lock()
+	defer r.m.Unlock()
+	objects := make(map[types.ManagedObjectReference]mo.Reference, len(r.objects))
+	for ref, obj := range r.objects {
+		objects[ref] = obj
+	}
+	return objects
 }
 
 // serviceInstance has the clock that the knob sets.
