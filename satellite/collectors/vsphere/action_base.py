@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from satellite.collector import SourceError
 from satellite.collectors.vsphere.library import clean, library
 from satellite.collectors.vsphere.session import Session
 from shared.model import Kind, ResourceKey
@@ -70,7 +71,7 @@ class Operation(ABC):
 
     def settled(self, session: Session) -> bool:
         """Tell whether what was asked has happened. Raises SourceError."""
-        raise NotImplementedError
+        raise SourceError(f"vSphere at {session.where} named no task for {self.verb}, and nothing else tells its end")
 
 
 def read(session: Session, managed: Any, paths: Sequence[str]) -> Mapping[str, Any]:

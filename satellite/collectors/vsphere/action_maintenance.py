@@ -3,6 +3,7 @@
 The one promise: the server is told how long it may wait for guests to leave, so that it does not wait for ever.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -35,9 +36,9 @@ class _HostOperation(Operation):
             return f"can't be reached by vSphere: its connection state is {connection}"
         return self.refused()
 
+    @abstractmethod
     def refused(self) -> str:
         """Return why this one is refused; empty where it is not."""
-        raise NotImplementedError
 
     def needs(self) -> Sequence[tuple[Any, str]]:
         """Return the privilege of both."""

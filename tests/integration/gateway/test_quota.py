@@ -4,13 +4,11 @@ The honest one loses nothing, whatever the other does, and the number of series 
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import psycopg
 import pytest
-from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, channel, gateway, read_facts, rows, session
+from fixtures.gateway import METRIC, Client, Place, SessionOverError, batch, gateway, greeted, read_facts, rows
 from fixtures.waiting import wait_until
 
 from metaconsole.store.database import connect
@@ -36,14 +34,6 @@ def limit(place: Place, quota: int) -> None:
 def identity(place: Place, name: str) -> SatelliteIdentity:
     with connect(place.settings.database_url) as connection:
         return SatelliteIdentity(place.identity.site_id, ensure_satellite(connection, place.identity.site_id, name))
-
-
-@contextlib.asynccontextmanager
-async def greeted(place: Place, port: int, who: SatelliteIdentity, **fields: Any) -> AsyncIterator[Client]:
-    folder = place.certificates(who)
-    async with channel(port, folder, folder / "trust.pem") as opened, session(opened) as client:
-        await client.hello(**fields)
-        yield client
 
 
 async def define(client: Client, names: Sequence[str], first: int, source: str) -> None:

@@ -4,12 +4,10 @@ The honest one loses nothing, and what was left out comes with the whole invento
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
-from fixtures.gateway import Client, Place, channel, gateway, inventory, read_facts, rows, session
+from fixtures.gateway import Client, Place, gateway, greeted, inventory, read_facts, rows
 
 from metaconsole.store.database import connect
 from metaconsole.store.site_settings import set_quotas
@@ -29,14 +27,6 @@ def _limited(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 def limit(place: Place, quota: int) -> None:
     with connect(place.settings.database_url) as connection:
         set_quotas(connection, "home", "tests", resources=quota)
-
-
-@contextlib.asynccontextmanager
-async def greeted(place: Place, port: int, who: SatelliteIdentity, **fields: Any) -> AsyncIterator[Client]:
-    folder = place.certificates(who)
-    async with channel(port, folder, folder / "trust.pem") as opened, session(opened) as client:
-        await client.hello(**fields)
-        yield client
 
 
 def guests(

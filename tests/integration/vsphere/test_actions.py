@@ -224,6 +224,16 @@ def test_a_guest_that_does_not_shut_down_in_time_may_still_do_so(bench: Bench) -
     assert bench.calls("ShutdownGuest") == 1
 
 
+def test_a_server_that_names_no_task_is_told_as_such(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    doing = next(each for each in DOINGS if each.method == "PowerOffVM_Task")
+    bench.prepare(doing)
+    monkeypatch.setattr("satellite.collectors.vsphere.action_power.Stop.begin", lambda _: None)
+    result, _ = act(bench, asked(doing, timeout_seconds=1))
+    assert not result.succeeded
+    assert "did not end within 1 s: it may still happen" in result.message
+    assert "named no task for stop" in result.message
+
+
 CANNOT: Final[Sequence[tuple[str, str, Mapping[str, Any], str]]] = (
     ("start", GUEST, {}, "is running already"),
     ("stop", OTHER, {}, "is stopped: only a running guest can do this"),
